@@ -1,0 +1,36 @@
+"""Image super-resolution with WDSR networks.
+
+>>> import wdsr
+>>> wdsr.load("wdsr-b-8", scale=4).upscale("photo.jpg")  # doctest: +SKIP
+PosixPath('photo_x4.jpg')
+
+Importing this loads neither an engine nor torch; they load when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Target": "wdsr.upscale",
+    "Upscaler": "wdsr.upscale",
+    "load": "wdsr.upscale",
+    "psnr": "wdsr.metrics",
+    "ssim": "wdsr.metrics",
+    "WdsrError": "wdsr.errors",
+}
+__all__ = ["Target", "Upscaler", "WdsrError", "__version__", "load", "psnr", "ssim"]
+
+if TYPE_CHECKING:
+    from wdsr.errors import WdsrError
+    from wdsr.metrics import psnr, ssim
+    from wdsr.upscale import Target, Upscaler, load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'wdsr' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -1,0 +1,5 @@
+"""`python -m wdsr`."""
+
+from wdsr.cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""ONNX Runtime: the most widely available engine."""
+
+from __future__ import annotations
+
+import onnxruntime as ort
+
+from wdsr.backends import Batch, Precision
+from wdsr.errors import BackendError
+from wdsr.zoo import Model
+
+_PROVIDERS = {"auto": "CPU", "cpu": "CPU", "cuda": "CUDA", "gpu": "CUDA"}
+
+
+class ONNXRuntimeBackend:
+    """One session; any input shape."""
+
+    precision: Precision = "float32"
+
+    def __init__(self, model: Model, device: str, threads: int | None) -> None:
+        self.card = model.card
+        provider = f"{_PROVIDERS.get(device.lower(), device)}ExecutionProvider"
+        if provider not in ort.get_available_providers():
+            have = ", ".join(ort.get_available_providers())
+            raise BackendError(f"ONNX Runtime has no {provider} here, only {have}")
+        options = ort.SessionOptions()
+        options.log_severity_level = 4  # its warnings are for developers; errors are raised
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = ort.InferenceSession(model.onnx, options, providers=[provider])
+        except Exception as error:  # its exception classes are not public
+            raise BackendError(f"{model.source}: ONNX Runtime cannot read it: {error}") from error
+
+    def run(self, batch: Batch) -> Batch:
+        """See `Backend.run`."""
+        output: Batch = self._session.run(None, {"lr": batch})[0]
+        return output
+
+
+def create(model: Model, *, precision: str, device: str, threads: int | None) -> ONNXRuntimeBackend:
+    """Called by `wdsr.backends.create`."""
+    if precision == "bf16":
+        raise BackendError("ONNX Runtime computes in float32 only: use --backend openvino for bf16")
+    return ONNXRuntimeBackend(model, device, threads)

@@ -1,0 +1,71 @@
+"""`wdsr models` and `wdsr info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from wdsr.picture import Picture
+    from wdsr.zoo import Model
+
+
+def models() -> None:
+    """List the models that come with wdsr."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from wdsr import zoo
+
+    table = Table("model", "scales", "parameters", "Set5 PSNR, dB", "licence", box=None)
+    groups: dict[str, list[Model]] = {}
+    for model in zoo.shipped():
+        groups.setdefault(model.card.name, []).append(model)
+    for name, group in groups.items():
+        cards = [model.card for model in group]
+        table.add_row(
+            name,
+            " ".join(f"x{card.scale}" for card in cards),
+            " / ".join(f"{card.parameters / 1000:.0f}K" for card in cards),
+            " / ".join(str(_set5(card.scores)) for card in cards),
+            cards[0].licence,
+        )
+    Console().print(table)
+
+
+def _set5(scores: object) -> object:
+    classical = scores.get("classical", {}) if isinstance(scores, dict) else {}
+    return classical.get("Set5", {}).get("psnr", "-")
+
+
+def info(
+    file: Annotated[str, typer.Argument(help="A picture, an .onnx file, or MODEL-xSCALE.")],
+) -> None:
+    """Show the facts of a picture or of a model."""
+    from wdsr import picture, zoo
+
+    titles = {model.card.title: model for model in zoo.shipped()}
+    if file in titles:
+        _print_model(titles[file])
+    elif file.endswith(".onnx"):
+        _print_model(zoo.read_model(Path(file)))
+    else:
+        _print_picture(picture.read(Path(file)), Path(file))
+
+
+def _print_model(model: Model) -> None:
+    typer.echo(json.dumps({**json.loads(model.card.to_json()), "sha256": model.sha256}, indent=2))
+
+
+def _print_picture(picture: Picture, path: Path) -> None:
+    kind = "grey" if picture.pixels.shape[2] == 1 else "RGB"
+    kind += " + alpha" if picture.alpha is not None else ""
+    profile = f"ICC, {len(picture.icc)} bytes" if picture.icc else "none (sRGB assumed)"
+    typer.echo(f"{path}")
+    typer.echo(f"  format   {picture.format}")
+    typer.echo(f"  size     {picture.width} x {picture.height}")
+    typer.echo(f"  pixels   {kind}, {picture.pixels.dtype}")
+    typer.echo(f"  profile  {profile}")

@@ -1,0 +1,1 @@
+"""Networks in torch, one page each; they import nothing else of wdsr."""

@@ -1,0 +1,1 @@
+"""Training: recipe, data, losses, loop, export."""

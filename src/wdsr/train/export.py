@@ -1,0 +1,139 @@
+"""From a training run to a file that every engine reads: one ONNX file with its card inside."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper
+
+from wdsr.card import METADATA_KEY, ModelCard
+from wdsr.errors import TrainingError
+from wdsr.files import write_atomically
+from wdsr.networks.wdsr import WDSR
+from wdsr.train import checkpoint
+from wdsr.train.loop import averaged
+from wdsr.train.recipe import Recipe
+
+OPSET = 18
+
+
+def to_onnx(network: WDSR, card: ModelCard) -> bytes:
+    """A fused copy of the network as ONNX: float32, any batch, height and width.
+
+    Input `lr` (N, C, H, W) and output `sr` (N, C, s*H, s*W), both in the card's
+    value range; initialisers carry the network's own parameter names.
+    """
+    fused = WDSR(network.config)
+    fused.load_state_dict(network.state_dict())
+    fused.eval().fuse()
+    example = torch.zeros(1, network.config.channels, 16, 24)
+    dims = {0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # talks about torchvision
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        program = torch.onnx.export(
+            fused,
+            (example,),
+            dynamo=True,
+            input_names=["lr"],
+            output_names=["sr"],
+            dynamic_shapes={"lr": dims},
+            opset_version=OPSET,
+            optimize=False,  # it would merge equal biases, and a name would be lost
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    for part in (*model.graph.node, *model.graph.input, *model.graph.output, model.graph):
+        del part.metadata_props[:]  # paths and stack traces of the machine that exported
+    del model.graph.value_info[:]
+    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())
+
+
+def export_run(
+    run: Path,
+    target: Path,
+    *,
+    name: str,
+    facts: Mapping[str, Any],
+) -> Path:
+    """Write a run's averaged weights as `<name>-x<scale>.onnx`, with a golden tile beside it.
+
+    facts: fields of the card that the run cannot know: licence, data, scores, notes.
+    Also brings `SHA256SUMS` in the target folder up to date.
+    """
+    state = checkpoint.newest(run)
+    if state is None:
+        raise TrainingError(f"{run}: no checkpoint here to export")
+    recipe = Recipe.from_dict(state["recipe"])
+    network = averaged(recipe.network, state["average"])
+    card = card_of(name, recipe, {**_history(run), "steps_done": state["step"]}, facts)
+    content = to_onnx(network, card)
+    target.mkdir(parents=True, exist_ok=True)
+    path = target / f"{card.title}.onnx"
+    write_atomically(path, content)
+    write_atomically(path.with_suffix(".npz"), golden_tile(network))
+    update_checksums(target)
+    return path
+
+
+def card_of(
+    name: str, recipe: Recipe, training: Mapping[str, Any], facts: Mapping[str, Any]
+) -> ModelCard:
+    """The card of a network trained by a recipe."""
+    config = recipe.network
+    # What ships is fused, so nothing of the weight norm's parametrisation is left.
+    architecture = {"family": "wdsr", **dataclasses.asdict(config), "weight_norm": False}
+    return ModelCard(
+        name=name,
+        scale=config.scale,
+        halo=config.radius,
+        channels=config.channels,
+        architecture=architecture,
+        parameters=sum(p.numel() for p in WDSR(config).fuse().parameters()),
+        training={"recipe": recipe.to_dict(), **training},
+        **facts,
+    )
+
+
+def golden_tile(network: WDSR) -> bytes:
+    """An .npz with a fixed input `lr` and this network's output `sr`, both float32 NCHW."""
+    y, x = np.mgrid[0:24, 0:32].astype(np.float32)
+    noise = np.random.Generator(np.random.Philox(0)).random((3, 24, 32), np.float32)
+    waves = 0.5 + 0.3 * np.sin(np.stack([x / 3, y / 5, (x + y) / 4]))
+    lr = (0.8 * waves + 0.2 * noise).astype(np.float32)[None]
+    with torch.inference_mode():
+        sr = network.eval()(torch.from_numpy(lr)).numpy()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, lr=lr, sr=sr)
+    return buffer.getvalue()
+
+
+def update_checksums(folder: Path) -> None:
+    """Write `SHA256SUMS` for every model and golden tile, as `sha256sum -c` reads it."""
+    files = sorted(p for p in folder.iterdir() if p.suffix in (".onnx", ".npz"))
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files]
+    write_atomically(folder / "SHA256SUMS", "".join(lines).encode())
+
+
+def _history(run: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((run / "run.json").read_text())
+    facts.pop("recipe", None)
+    with (run / "log.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["psnr"]]
+    facts["validation"] = {row["step"]: round(float(row["psnr"]), 3) for row in rows}
+    return facts

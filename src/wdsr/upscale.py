@@ -1,0 +1,309 @@
+"""From a picture to a larger picture: tiles, alpha, grey, bit depth, any size."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from wdsr import backends, zoo
+from wdsr.backends import Backend
+from wdsr.color import extend_under_alpha
+from wdsr.errors import ModelError, PictureError, UsageError
+from wdsr.inference import Image, plan_tiles, quantise, run_tiles
+from wdsr.kinds import to_picture
+from wdsr.picture import Picture
+from wdsr.resize import resize
+
+Anything = TypeVar("Anything")
+OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
+
+
+@dataclass(frozen=True)
+class Target:
+    """How large the result is to be: one of these, or width and height together."""
+
+    scale: float | None = None
+    width: int | None = None
+    height: int | None = None
+    max_side: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [self.scale is not None, bool(self.width or self.height), self.max_side is not None]
+        if sum(given) != 1:
+            raise UsageError("give one of scale, max-side, or width and/or height")
+        if self.scale is not None and not 1 <= self.scale <= 64:
+            raise UsageError(f"scale must be from 1 to 64, not {self.scale:g}")
+        for name in ("width", "height", "max_side"):
+            side = getattr(self, name)
+            if side is not None and side < 1:
+                raise UsageError(f"{name.replace('_', '-')} must be at least 1, not {side}")
+
+    @property
+    def suffix(self) -> str:
+        """What is added to a file's name: `_x4`, `_1920x1080`, `_w1920`, `_h1080`, `_max2048`."""
+        if self.scale is not None:
+            return f"_x{self.scale:g}"
+        if self.width and self.height:
+            return f"_{self.width}x{self.height}"
+        if self.max_side:
+            return f"_max{self.max_side}"
+        return f"_w{self.width}" if self.width else f"_h{self.height}"
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the result for a picture of this size.
+
+        Raises UsageError if that is smaller than the picture on either side.
+        """
+        if self.scale is not None:
+            size = round(height * self.scale), round(width * self.scale)
+        elif self.width and self.height:
+            size = self.height, self.width
+        else:
+            factor = (
+                self.max_side / max(height, width)
+                if self.max_side
+                else self.width / width
+                if self.width
+                else (self.height or 0) / height
+            )
+            size = max(round(height * factor), 1), max(round(width * factor), 1)
+        if size[0] < height or size[1] < width:
+            raise UsageError(
+                f"{size[1]} x {size[0]} is smaller than the picture ({width} x {height}); "
+                "wdsr only enlarges"
+            )
+        return size
+
+
+class Upscaler:
+    """Enlarges pictures with one model, at any scale.
+
+    Whole scales the model has are one pass. Other scales take the next larger
+    product of passes, then an antialiased bicubic reduction.
+    """
+
+    def __init__(
+        self,
+        model: str = zoo.DEFAULT_MODEL,
+        target: Target | None = None,
+        *,
+        backend: str = "auto",
+        precision: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+        tile: int | None = None,
+        self_ensemble: bool = False,
+    ) -> None:
+        """Nothing is loaded yet, but unknown models, backends and the like raise here.
+
+        tile: side of a tile's core in LR pixels; None chooses. The result is the same.
+        self_ensemble: mean over the eight flips and turns; slower by eight, a
+            little better (about 0.1 dB).
+        """
+        if tile is not None and tile < 1:
+            raise UsageError(f"tile must be at least 1 pixel, not {tile}")
+        self.model = model
+        self.target = target or Target(scale=4)
+        self.tile = tile
+        self.self_ensemble = self_ensemble
+        self._options: dict[str, Any] = {
+            "precision": precision,
+            "device": device,
+            "threads": threads,
+        }
+        self._backend_name = backend
+        self._scales = zoo.scales(model)
+        self._backends: dict[tuple[int, str], Backend] = {}
+
+    @overload
+    def upscale(
+        self, x: str | Path, *, output: Path | None = None, on_progress: OnProgress = ...
+    ) -> Path: ...
+    @overload
+    def upscale(
+        self, x: Anything, *, data_range: float | None = None, on_progress: OnProgress = ...
+    ) -> Anything: ...
+    def upscale(
+        self,
+        x: Any,
+        *,
+        output: str | Path | None = None,
+        data_range: float | None = None,
+        on_progress: OnProgress = lambda *_: None,
+    ) -> Any:
+        """Enlarge whatever a picture is held in, and give back the same kind.
+
+        x: a path (a new file is written beside it, or at `output`, and its path
+            returned), bytes of a picture file, a PIL image, or an array of shape
+            (H, W), (H, W, 1), RGB (H, W, 3) or with alpha (H, W, 2 or 4), of
+            uint8, uint16 or floats.
+        data_range: the value of white in a float array; 1 if not given.
+
+        Raises UsageError for a wrong call, PictureError for a picture that
+        cannot be read or written.
+        """
+        picture, back = to_picture(
+            x,
+            output=Path(output) if output else None,
+            name=self.target.suffix,
+            data_range=data_range,
+        )
+        return back(self.upscale_picture(picture, on_progress))
+
+    def upscale_picture(
+        self, picture: Picture, on_progress: OnProgress = lambda *_: None
+    ) -> Picture:
+        """A larger picture of the same kind: mode, bit depth, profile and the rest.
+
+        Raises UsageError if the target is smaller than the picture, PictureError
+        for pixels that are not numbers.
+        """
+        height, width = self.target.size(picture.height, picture.width)
+        _check_finite(picture)
+        passes = self._passes(max(height / picture.height, width / picture.width), picture)
+        colour, alpha = picture.pixels, picture.alpha
+        # An alpha channel that is the same everywhere needs no network.
+        flat = alpha is not None and (alpha == alpha.flat[0]).all()
+        layers = 1 if alpha is None or flat else 2
+        if alpha is not None and not flat:
+            colour = extend_under_alpha(colour, alpha)
+
+        tick = _counter(on_progress, layers, passes, picture)
+        pixels = self._enlarge(colour, passes, (height, width), picture.white, tick)
+        if alpha is not None and flat:
+            alpha = np.full((height, width), alpha.flat[0], alpha.dtype)
+        elif alpha is not None:
+            grey = self._enlarge(alpha[..., None], passes, (height, width), picture.white, tick)
+            alpha = np.clip(grey[..., 0], 0, picture.white)
+        return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
+
+    def describe(self, picture: Picture) -> str:
+        """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINOBackend, float32`."""
+        height, width = self.target.size(picture.height, picture.width)
+        passes = self._passes(max(height / picture.height, width / picture.width), picture)
+        return (
+            "; ".join(f"{p.card.title}, {type(p).__name__}, {p.precision}" for p in passes)
+            or "copy"
+        )
+
+    def _passes(self, scale: float, picture: Picture) -> list[Backend]:
+        # 8 bits hide bf16's rounding; 16 bits and floats do not.
+        precision = self._options["precision"] if picture.white == 255 else "float32"
+        return [self._backend(s, precision) for s in chain(scale, self._scales)]
+
+    def _backend(self, scale: int, precision: str) -> Backend:
+        key = scale, precision
+        if key not in self._backends:
+            model = zoo.find(self.model, scale)
+            if model.card.channels != 3:
+                raise ModelError(
+                    f"{model.source}: for pictures of {model.card.channels} channels, not RGB"
+                )
+            self._backends[key] = backends.create(
+                self._backend_name, model, **{**self._options, "precision": precision}
+            )
+        return self._backends[key]
+
+    def _enlarge(
+        self,
+        image: Image,
+        passes: Sequence[Backend],
+        size: tuple[int, int],
+        white: float,
+        tick: Callable[[], None],
+    ) -> Image:
+        """All passes, then the reduction to exactly `size`; (H, W, C) of one dtype in and out."""
+        dtype, work = image.dtype, image
+        for number, backend in enumerate(passes, 1):
+            s = backend.card.scale
+            last = number == len(passes) and size == (work.shape[0] * s, work.shape[1] * s)
+            # Only a result that needs no further step may be rounded.
+            kind = dtype if last else np.dtype(np.float32)
+            work = run_tiles(
+                work,
+                backend,
+                white=white if work.dtype == dtype else 1.0,
+                dtype=kind,
+                tile=self.tile,
+                self_ensemble=self.self_ensemble,
+                tick=tick,
+            )
+        if work.shape[:2] != size:
+            work = resize(work, size=size)
+        return work if work.dtype == dtype else quantise(work, white, dtype)
+
+
+def load(
+    model: str = zoo.DEFAULT_MODEL,
+    *,
+    scale: float = 4,
+    backend: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+    tile: int | None = None,
+    self_ensemble: bool = False,
+) -> Upscaler:
+    """A model ready to enlarge pictures.
+
+    Example: `wdsr.load("wdsr-b-8", scale=4).upscale("photo.jpg")`
+
+    model: the name of a shipped model (`wdsr models` lists them) or the path
+        of an .onnx file that `wdsr export` wrote.
+    scale: 1 to 64, not necessarily whole.
+    The rest: see `Upscaler`.
+    """
+    return Upscaler(
+        model,
+        Target(scale=scale),
+        backend=backend,
+        precision=precision,
+        device=device,
+        threads=threads,
+        tile=tile,
+        self_ensemble=self_ensemble,
+    )
+
+
+def chain(scale: float, available: Sequence[int]) -> list[int]:
+    """The model scales whose product is the smallest that reaches `scale`; fewest passes first.
+
+    >>> chain(4, [2, 3, 4]), chain(2.5, [2, 3, 4]), chain(8, [2, 3, 4]), chain(1, [2])
+    ([4], [3], [4, 2], [])
+    """
+    if scale <= 1:
+        return []
+    deepest = max(math.ceil(math.log(scale, min(available)) - 1e-9), 1)
+    options = [
+        option
+        for length in range(1, deepest + 1)
+        for option in itertools.combinations_with_replacement(available, length)
+        if math.prod(option) >= scale - 1e-9
+    ]
+    best = min(options, key=lambda option: (math.prod(option), len(option)))
+    return sorted(best, reverse=True)
+
+
+def _check_finite(picture: Picture) -> None:
+    for values in (picture.pixels, picture.alpha):
+        if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise PictureError("the image holds NaN or infinite values: replace them first")
+
+
+def _counter(
+    on_progress: OnProgress, layers: int, passes: Sequence[Backend], picture: Picture
+) -> Callable[[], None]:
+    """A function to call after each tile, which reports how many of all are done."""
+    total, height, width = 0, picture.height, picture.width
+    for backend in passes:
+        total += layers * len(plan_tiles(height, width, backend))
+        height, width = height * backend.card.scale, width * backend.card.scale
+    done = itertools.count(1)
+    return lambda: on_progress(min(next(done), total), total)
