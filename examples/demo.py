@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-import skimage
-from PIL import Image
+import skimage.data
+from PIL import Image, ImageDraw, ImageFont
 
 import wdsr
 from wdsr.resize import resize
@@ -19,26 +19,35 @@ def main() -> None:
     """Write `demo/` and say what is in it."""
     OUT.mkdir(exist_ok=True)
     # A photograph that ships with scikit-image, made small as a thumbnail would be.
-    photograph = np.asarray(Image.open(Path(skimage.data_dir) / "chelsea.png").convert("RGB"))
-    small = resize(photograph[: 300 // 4 * 4, : 448 // 4 * 4], scale=1 / 2)
-    source = OUT / "photo.png"
+    original = Image.open(Path(skimage.data.__file__).parent / "chelsea.png").convert("RGB")
+    small = resize(np.asarray(original), scale=1 / 2).astype(np.uint8)
+    source, result = OUT / "photo.png", OUT / "photo_x4.png"
     Image.fromarray(small).save(source)
 
-    result = OUT / "photo_x4.png"
     result.unlink(missing_ok=True)
     began = time.perf_counter()
     wdsr.load("wdsr-b-8", scale=4).upscale(source, output=result)
     seconds = time.perf_counter() - began
 
-    large = np.asarray(Image.open(result))
-    pair = np.hstack([resize(small, scale=4), np.full((large.shape[0], 8, 3), 255, np.uint8), large])
-    before_after = OUT / "before_after.png"
-    Image.fromarray(pair.astype(np.uint8)).save(before_after)
+    bicubic = Image.fromarray(resize(small, scale=4).astype(np.uint8))
+    before_after(bicubic, Image.open(result)).save(OUT / "before_after.png")
 
     height, width = small.shape[:2]
-    print(f"{source}  {width} x {height}")
-    print(f"{result}  {width * 4} x {height * 4}, made in {seconds:.1f} s with wdsr-b-8")
-    print(f"{before_after}  left: bicubic, right: wdsr; open it and look at the fur and the eyes")
+    print(f"{source}  {width} x {height}, the input")
+    print(f"{result}  {width * 4} x {height * 4}, made by wdsr-b-8 in {seconds:.1f} s")
+    print(f"{OUT / 'before_after.png'}  left bicubic, right wdsr: look at the eye and the fur")
+
+
+def before_after(before: Image.Image, after: Image.Image) -> Image.Image:
+    """The same part of both, side by side at their own size, with captions."""
+    box = (180, 110, 620, 510)
+    width, height, gap, caption = box[2] - box[0], box[3] - box[1], 10, 34
+    sheet = Image.new("RGB", (2 * width + gap, height + caption), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
+    for left, image, text in ((0, before, "bicubic x4"), (width + gap, after, "wdsr-b-8 x4")):
+        sheet.paste(image.crop(box), (left, 0))
+        draw.text((left + width / 2, height + caption / 2), text, "black", font, anchor="mm")
+    return sheet
 
 
 if __name__ == "__main__":

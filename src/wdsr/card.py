@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+import re
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,13 +37,10 @@ class ModelCard:
     notes: str = ""  # what the model is good for, and what not
 
     def __post_init__(self) -> None:
-        for name, low, high in (("scale", 1, 16), ("halo", 0, 1024), ("channels", 1, 1024)):
+        for name, (holds, rule) in _RULES.items():
             value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise ModelError(f"model card: {name} must be from {low} to {high}, not {value!r}")
-        black, white = self.value_range
-        if not black < white:
-            raise ModelError(f"model card: value_range must rise, not {self.value_range}")
+            if not holds(value):
+                raise ModelError(f"model card: {name} must be {rule}, not {reprlib.repr(value)}")
 
     @property
     def title(self) -> str:
@@ -57,13 +56,57 @@ class ModelCard:
         """Raises ModelError if the text is no card; unknown fields are left out."""
         try:
             values = json.loads(text)
-            known = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
-            known["value_range"] = tuple(map(float, known.get("value_range", (0, 1))))
+        except (ValueError, RecursionError) as error:
+            raise ModelError(f"model card: not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ModelError(f"model card: not a JSON object but {reprlib.repr(values)}")
+        known = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
+        if isinstance(known.get("value_range"), list):  # JSON has no tuples
+            known["value_range"] = tuple(known["value_range"])
+        try:
             return cls(**known)
-        except ModelError:
-            raise
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"model card: not readable: {error}") from error
+        except TypeError as error:  # names the fields that are missing
+            raise ModelError(f"model card: {error}") from error
+
+
+_Rule = tuple[Callable[[Any], bool], str]
+
+
+def _whole(low: int, high: int) -> _Rule:
+    return lambda value: type(value) is int and low <= value <= high, f"from {low} to {high}"
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w[\w.+-]{0,99}", value) is not None
+
+
+def _rises(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(type(level) in (int, float) and abs(level) <= 1e6 for level in value)
+        and value[0] < value[1]
+    )
+
+
+_TEXT: _Rule = (lambda value: isinstance(value, str), "text")
+_OBJECT: _Rule = (lambda value: isinstance(value, Mapping), "an object")
+
+# A file's card may be wrong, or written to do harm: what each field has to be.
+_RULES: dict[str, _Rule] = {
+    "name": (_is_name, "letters, digits and . + - _"),
+    "scale": _whole(1, 16),
+    "halo": _whole(0, 1024),
+    "architecture": _OBJECT,
+    "channels": _whole(1, 1024),
+    "value_range": (_rises, "two numbers that rise"),
+    "parameters": _whole(0, 10**12),
+    "licence": _TEXT,
+    "data": _TEXT,
+    "training": _OBJECT,
+    "scores": _OBJECT,
+    "notes": _TEXT,
+}
 
 
 def read_card(onnx: bytes, source: str) -> ModelCard:
@@ -72,43 +115,51 @@ def read_card(onnx: bytes, source: str) -> ModelCard:
     onnx: the file's bytes. source: how messages name it.
     Raises ModelError if it is no ONNX file or carries no card.
     """
+    graph, text = False, None
     try:
         for number, value in _fields(memoryview(onnx)):
-            if number == _METADATA_PROPS and isinstance(value, memoryview):
+            graph |= number == _GRAPH
+            if number == _METADATA_PROPS:
                 entry = dict(_fields(value))
-                if bytes(entry.get(1, b"")) == METADATA_KEY.encode():
-                    return ModelCard.from_json(bytes(entry.get(2, b"")).decode())
-    except (IndexError, UnicodeDecodeError, TypeError, ValueError) as error:
+                if bytes(entry.get(_KEY, b"")) == METADATA_KEY.encode():
+                    text = bytes(entry.get(_VALUE, b"")).decode()
+    except (IndexError, ValueError) as error:
         raise ModelError(f"{source}: not an ONNX file, or damaged") from error
+    if not graph:
+        raise ModelError(f"{source}: not an ONNX file, or damaged")
+    if text is None:
+        raise ModelError(f"{source}: an ONNX file without a wdsr card; `wdsr export` writes them")
+    try:
+        return ModelCard.from_json(text)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
-    raise ModelError(f"{source}: an ONNX file without a wdsr card; `wdsr export` writes them")
 
 
-# The outermost level of an ONNX file is a protocol-buffer message; field 14 holds
-# key-value pairs. Walking it by hand keeps the default install free of the onnx package.
-_METADATA_PROPS = 14
+# An ONNX file is a protocol-buffer message; these are numbers of its fields. Walking
+# its outermost level by hand keeps the default install free of the onnx package.
+_GRAPH, _METADATA_PROPS = 7, 14
+_KEY, _VALUE = 1, 2  # of a metadata entry
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Number and content of each field. Raises IndexError or ValueError if it is no message."""
     position = 0
     while position < len(data):
         tag, position = _varint(data, position)
         number, wire = tag >> 3, tag & 7
+        start = position
         if wire == 0:
-            value, position = _varint(data, position)
-            yield number, value
-            continue
-        if wire == 2:
-            length, position = _varint(data, position)
+            position = _varint(data, position)[1]
         elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
+            position += 8 if wire == 1 else 4
+        elif wire == 2:
+            length, start = _varint(data, position)
+            position = start + length
         else:
             raise ValueError(f"wire type {wire}")
-        if number == 0 or position + length > len(data):
-            raise ValueError("field past the end")
-        yield number, data[position : position + length]
-        position += length
+        if number == 0 or position > len(data):
+            raise ValueError("field 0, or past the end")
+        yield number, data[start:position]
 
 
 def _varint(data: memoryview, position: int) -> tuple[int, int]:

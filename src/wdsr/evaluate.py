@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wdsr import picture as pictures
 from wdsr.backends import Backend
-from wdsr.errors import PictureError
+from wdsr.errors import PictureError, UsageError
 from wdsr.files import list_files
 from wdsr.inference import run_tiles
 from wdsr.metrics import psnr, ssim
@@ -51,11 +51,16 @@ def evaluate(folder: Path, scale: int, method: Method) -> Iterator[Row]:
     `scale` pixels shaved from each border. The score of a set is the mean of
     its rows.
 
-    Raises PictureError if a picture cannot be read or is not 8-bit.
+    Raises PictureError if a picture cannot be read, is not 8-bit, not opaque or
+    too small, UsageError for a scale below 2.
     """
+    if scale < 2:
+        raise UsageError(f"scale must be at least 2, not {scale}")
     for path in list_files(folder, pictures.READABLE_SUFFIXES):
         hr = _rgb8(path)
         hr = hr[: hr.shape[0] // scale * scale, : hr.shape[1] // scale * scale]
+        if min(hr.shape[:2]) < 11 + 2 * scale:
+            raise PictureError(f"{path}: too small to be scored at x{scale}; take it out")
         lr = resize(hr, scale=1 / scale)
         began = time.perf_counter()
         sr = method(lr, scale)
@@ -65,7 +70,9 @@ def evaluate(folder: Path, scale: int, method: Method) -> Iterator[Row]:
 
 
 def _rgb8(path: Path) -> Image:
-    pixels = pictures.read(path).pixels
-    if pixels.dtype != np.uint8:
-        raise PictureError(f"{path}: {pixels.dtype} pixels; the protocol is for 8 bits")
+    picture = pictures.read(path)
+    pixels = picture.pixels
+    if pixels.dtype != np.uint8 or picture.alpha is not None:
+        kind = "transparent" if picture.alpha is not None else str(pixels.dtype)
+        raise PictureError(f"{path}: {kind} pixels; the protocol is for opaque ones of 8 bits")
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels

@@ -11,7 +11,10 @@ from wdsr.errors import PictureError
 
 
 def list_files(folder: Path, suffixes: Collection[str], *, recursive: bool = False) -> list[Path]:
-    """A folder's files with one of these (lower-case) suffixes, sorted by path; hidden ones left out.
+    """A folder's files with one of these (lower-case) suffixes, sorted by path.
+
+    Hidden files and folders are left out, and so is what is no file (a pipe, a
+    broken link); links to folders are not followed.
 
     Raises PictureError if the folder cannot be read or has none.
     """
@@ -19,13 +22,19 @@ def list_files(folder: Path, suffixes: Collection[str], *, recursive: bool = Fal
     try:
         if recursive:
             for here, folders, names in os.walk(folder, onerror=_raise):
-                folders[:] = sorted(name for name in folders if not name.startswith("."))
+                folders[:] = [name for name in folders if not name.startswith(".")]
                 found += (Path(here) / name for name in names)
         else:
-            found = [path for path in folder.iterdir() if path.is_file()]
+            found += folder.iterdir()
+        files = sorted(
+            path
+            for path in found
+            if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+        )
     except OSError as error:
-        raise PictureError(f"{folder}: cannot read this folder: {error.strerror}") from error
-    files = sorted(p for p in found if p.suffix.lower() in suffixes and not p.name.startswith("."))
+        raise PictureError(
+            f"{error.filename or folder}: cannot read this: {error.strerror}"
+        ) from error
     if not files:
         deeper = "" if recursive else ", nor looked for in its subfolders"
         raise PictureError(f"{folder}: no pictures in this folder{deeper}")
@@ -37,7 +46,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises OSError as the system does; no temporary file is left behind.
     """
-    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as stream:
             stream.write(content)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from wdsr.backends import Backend, Batch
+from wdsr.errors import ModelError
 from wdsr.resize import reflect
 from wdsr.tiling import Box, TilePlan, even_core
 
@@ -33,7 +34,7 @@ def run_tiles(
     """One network pass over an image, tile by tile.
 
     image: (H, W, C), C = 1 or 3, with values up to `white`.
-    dtype: of the result: an integer type (rounded and clipped to its range) or
+    dtype: of the result: uint8 or uint16 (rounded and clipped to its range), or
         float32 (1.0 is white; neither rounded nor clipped).
     tile: side of a tile's core; None chooses.
     tick: called after each tile.
@@ -44,23 +45,39 @@ def run_tiles(
     plan = plan_tiles(image.shape[0], image.shape[1], backend, tile)
     s = plan.scale
     output = np.empty((plan.height * s, plan.width * s, image.shape[2]), dtype)
-    low, high = backend.card.value_range
+    # Plain 8-bit colour needs no float in Python: the engine converts, rounds and clips.
+    plain = image.dtype == output.dtype == np.uint8 and image.shape[2] == 3 and not self_ensemble
     for t in plan:
-        lr = _read(image, t.read).astype(np.float32)  # (h, w, C)
-        lr *= (high - low) / white
-        lr += low
-        batch = np.ascontiguousarray(lr.transpose(2, 0, 1)[None])  # (1, C, h, w)
-        sr = _grey_or_colour(backend, batch, self_ensemble)[:, *t.keep.slices]
-        sr = (sr - low) / (high - low) if (low, high) != (0.0, 1.0) else sr
-        scaled = quantise(sr, np.iinfo(dtype).max, dtype) if output.dtype.kind == "u" else sr
-        output[t.write.slices] = scaled.transpose(1, 2, 0)  # (C, h, w) -> (h, w, C)
+        lr = _read(image, t.read)  # (h, w, C)
+        if plain:
+            sr = backend.run(np.ascontiguousarray(lr[None]))[0]
+        else:
+            sr = _by_floats(lr, backend, white, self_ensemble)
+        if sr.shape != (lr.shape[0] * s, lr.shape[1] * s, lr.shape[2]):
+            raise ModelError(
+                f"{backend.card.title}: its card is wrong, it makes {sr.shape} of {lr.shape}"
+            )
+        sr = sr[t.keep.slices]
+        if output.dtype.kind == "u" and not plain:
+            sr = quantise(sr, np.iinfo(dtype).max, dtype)
+        output[t.write.slices] = sr
         tick()
     return output
 
 
+def _by_floats(lr: Image, backend: Backend, white: float, self_ensemble: bool) -> Image:
+    """(h, w, C) up to `white` -> float32 (s*h, s*w, C) where 1.0 is white."""
+    low, high = backend.card.value_range
+    batch = lr.transpose(2, 0, 1)[None].astype(np.float32)  # (1, C, h, w)
+    batch *= np.float32((high - low) / white)
+    batch += np.float32(low)
+    sr = _grey_or_colour(backend, batch, self_ensemble)  # (C, s*h, s*w)
+    return ((sr - np.float32(low)) / np.float32(high - low)).transpose(1, 2, 0)
+
+
 def plan_tiles(height: int, width: int, backend: Backend, tile: int | None = None) -> TilePlan:
     """The tiles of one pass over an image of this size."""
-    core = (tile, tile) if tile else even_core(height, width, AUTO_CORE)
+    core = (tile, tile) if tile is not None else even_core(height, width, AUTO_CORE)
     return TilePlan(height, width, backend.card.scale, backend.card.halo, core)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from wdsr.errors import PictureError, UsageError
 from wdsr.picture import Picture
 
 Back = Callable[[Picture], Any]
+Size = tuple[int, int]  # (height, width)
 
 
 def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Picture:
@@ -21,10 +24,11 @@ def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Pictu
 
     array: (H, W) or (H, W, 1) grey, (H, W, 2) grey and alpha, (H, W, 3) RGB or
         (H, W, 4) RGBA; uint8, uint16 or floating.
-    data_range: the value of white in a floating array; 1 if not given.
+    data_range: the value of white; if not given, 1 in a floating array and the
+        largest value of an integer type.
 
-    Raises UsageError for other shapes and types, and for floats far above 1
-    when data_range is not given: it cannot be guessed.
+    Raises UsageError for other shapes and types, a data_range that is not above
+    0, and floats far above 1 when none is given: it cannot be guessed.
     """
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 2, 3, 4)):
         raise UsageError(
@@ -32,15 +36,22 @@ def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Pictu
         )
     if array.size == 0:
         raise UsageError(f"the image is empty: {array.shape}")
-    if array.dtype.kind == "f":
-        if data_range is None and np.nanmax(np.abs(array), initial=0) > 16:
+    if data_range is not None and not 0 < data_range < math.inf:
+        raise UsageError(f"data_range must be above 0, not {data_range:g}")
+    dtype = array.dtype.newbyteorder("=")
+    if dtype.kind != "f" and dtype not in (np.uint8, np.uint16):
+        raise UsageError(f"an image is uint8, uint16 or floating, not {dtype}")
+    if dtype.kind == "f" and data_range is None:
+        top = np.max(np.abs(array), where=np.isfinite(array), initial=0)
+        if top > 16:
             raise UsageError(
-                f"a floating image is read as 0 to 1, but this one reaches {np.nanmax(array):g}: "
+                f"a floating image is read as 0 to 1, but this one reaches {top:g}: "
                 "give data_range (the value of white, e.g. 255)"
             )
+    if dtype.kind == "f" or data_range not in (None, np.iinfo(dtype).max):
         array = array.astype(np.float32) / np.float32(data_range or 1)
-    elif array.dtype not in (np.uint8, np.uint16):
-        raise UsageError(f"an image is uint8, uint16 or floating, not {array.dtype}")
+    else:
+        array = array.astype(dtype, copy=False)
     array = array[..., None] if array.ndim == 2 else array
     if array.shape[2] in (2, 4):
         return Picture(array[..., :-1], alpha=array[..., -1])
@@ -54,41 +65,64 @@ def to_array(
     array = picture.pixels
     if picture.alpha is not None:
         array = np.concatenate([array, picture.alpha[..., None]], axis=2)
-    if like.dtype.kind == "f":
+    if array.dtype.kind == "f":
         array = array * np.float32(data_range or 1)
+        if like.dtype.kind == "u":
+            array = np.clip(np.rint(array), 0, data_range)
     result: NDArray[Any] = (array[..., 0] if like.ndim == 2 else array).astype(like.dtype)
     return result
 
 
 def to_picture(
-    x: Any, *, output: Path | None, name: str, data_range: float | None
+    x: Any,
+    *,
+    output: Path | None,
+    name: str,
+    size: Callable[[int, int], Size],
+    data_range: float | None,
 ) -> tuple[Picture, Back]:
     """A picture, and the function that turns the larger picture back into the kind of `x`.
 
     output: where to write, for a path; beside the input with `name` added if None.
+    size: from (height, width) to those of the larger picture.
 
-    Raises UsageError for any other kind, PictureError if a file cannot be read.
+    Raises UsageError for any other kind and for an option that `x` has no use
+    for, PictureError if a file cannot be read, or its result not be written.
     """
+    if output is not None and not isinstance(x, (str, Path)):
+        raise UsageError("output is for paths: other results are given back, not written")
+    if data_range is not None and not isinstance(x, np.ndarray):
+        raise UsageError("data_range is for arrays: all else knows its own white")
     if isinstance(x, np.ndarray):
         return from_array(x, data_range=data_range), lambda p: to_array(p, x, data_range=data_range)
     if isinstance(x, (bytes, bytearray, memoryview)):
-        read = pictures.read(bytes(x))
-        return read, lambda p: pictures.encode(p, read.format or "png")
+        picture = pictures.read(bytes(x))
+        kind = picture.format or "png"
+        _check_fits(picture, kind, size)
+        return picture, lambda p: pictures.encode(p, kind)
     if isinstance(x, (str, Path)):
         path = Path(x)
-        target = output or path.with_name(f"{path.stem}{name}{path.suffix}")
+        target = output or path.parent / f"{path.stem}{name}{path.suffix}"
         if target.exists():
             raise PictureError(f"{target}: exists already; give another output")
+        picture = pictures.read(path)
+        _check_fits(picture, pictures.format_of(target), size)
 
         def write(picture: Picture) -> Path:
             pictures.write(picture, target)
             return target
 
-        return pictures.read(path), write
+        return picture, write
     if isinstance(x, Picture):
         return x, lambda p: p
-    if type(x).__module__.startswith("PIL."):
+    if "PIL.Image" in sys.modules and isinstance(x, sys.modules["PIL.Image"].Image):
         return pictures.from_pil(x), pictures.to_pil
     raise UsageError(
         f"cannot upscale a {type(x).__name__}: give a path, bytes, a numpy array or a PIL image"
     )
+
+
+def _check_fits(picture: Picture, kind: str, size: Callable[[int, int], Size]) -> None:
+    """Refuse what the format cannot hold before the long work, not after."""
+    height, width = size(picture.height, picture.width)
+    pictures.check_format(kind, height, width, alpha=picture.alpha is not None)

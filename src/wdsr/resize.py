@@ -13,24 +13,25 @@ documentation of `imresize`.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Kernel = Literal["bicubic", "lanczos"]
+Scalar = TypeVar("Scalar", bound=np.generic)  # whatever comes in goes out
 
 _SUPPORT: dict[str, float] = {"bicubic": 4.0, "lanczos": 6.0}  # full width, in source pixels
 
 
 def resize(
-    image: NDArray[np.generic],
+    image: NDArray[Scalar],
     *,
     scale: float | None = None,
     size: tuple[int, int] | None = None,
     kernel: Kernel = "bicubic",
     antialias: bool = True,
-) -> NDArray[np.generic]:
+) -> NDArray[Scalar]:
     """Resize an image as MATLAB's `imresize` does.
 
     Example: `lr = resize(hr, scale=1 / 4)`
@@ -81,13 +82,13 @@ def _ceil(length: float) -> int:
 
 
 def _resize_axis(
-    image: NDArray[np.generic],
+    image: NDArray[Scalar],
     axis: int,
     length: int,
     scale: float,
     kernel: Kernel,
     antialias: bool,
-) -> NDArray[np.generic]:
+) -> NDArray[Scalar]:
     if length == image.shape[axis] and scale == 1:
         return image
     indices, weights = taps(image.shape[axis], length, scale, kernel=kernel, antialias=antialias)

@@ -103,6 +103,6 @@ class TilePlan:
 def even_core(height: int, width: int, largest: tuple[int, int]) -> tuple[int, int]:
     """The core, at most `largest`, that covers a picture in equal parts with least waste."""
     return tuple(  # type: ignore[return-value]
-        math.ceil(side / math.ceil(side / limit))
+        math.ceil(side / max(math.ceil(side / limit), 1))
         for side, limit in zip((height, width), largest, strict=True)
     )

@@ -24,6 +24,8 @@ from wdsr.resize import resize
 Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
+LARGEST_SCALE = 64
+
 
 @dataclass(frozen=True)
 class Target:
@@ -35,11 +37,11 @@ class Target:
     max_side: int | None = None
 
     def __post_init__(self) -> None:
-        given = [self.scale is not None, bool(self.width or self.height), self.max_side is not None]
-        if sum(given) != 1:
+        sides = self.width is not None or self.height is not None
+        if [self.scale is not None, self.max_side is not None, sides].count(True) != 1:
             raise UsageError("give one of scale, max-side, or width and/or height")
-        if self.scale is not None and not 1 <= self.scale <= 64:
-            raise UsageError(f"scale must be from 1 to 64, not {self.scale:g}")
+        if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
+            raise UsageError(f"scale must be from 1 to {LARGEST_SCALE}, not {self.scale:g}")
         for name in ("width", "height", "max_side"):
             side = getattr(self, name)
             if side is not None and side < 1:
@@ -59,7 +61,8 @@ class Target:
     def size(self, height: int, width: int) -> tuple[int, int]:
         """(height, width) of the result for a picture of this size.
 
-        Raises UsageError if that is smaller than the picture on either side.
+        Raises UsageError if that is smaller than the picture on either side, or
+        more than 64 times larger.
         """
         if self.scale is not None:
             size = round(height * self.scale), round(width * self.scale)
@@ -78,6 +81,11 @@ class Target:
             raise UsageError(
                 f"{size[1]} x {size[0]} is smaller than the picture ({width} x {height}); "
                 "wdsr only enlarges"
+            )
+        if size[0] > LARGEST_SCALE * height or size[1] > LARGEST_SCALE * width:
+            raise UsageError(
+                f"{size[1]} x {size[0]} is more than {LARGEST_SCALE} times the picture "
+                f"({width} x {height})"
             )
         return size
 
@@ -107,8 +115,15 @@ class Upscaler:
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
         """
-        if tile is not None and tile < 1:
-            raise UsageError(f"tile must be at least 1 pixel, not {tile}")
+        for name, number in (("tile", tile), ("threads", threads)):
+            if number is not None and number < 1:
+                raise UsageError(f"{name} must be at least 1, not {number}")
+        for name, choice, known in (
+            ("backend", backend, ("auto", *backends.ENGINES)),
+            ("precision", precision, backends.PRECISIONS),
+        ):
+            if choice not in known:
+                raise UsageError(f"no {name} {choice!r}: choose {', '.join(known)}")
         self.model = model
         self.target = target or Target(scale=4)
         self.tile = tile
@@ -120,11 +135,13 @@ class Upscaler:
         }
         self._backend_name = backend
         self._scales = zoo.scales(model)
+        if min(self._scales) < 2:
+            raise ModelError(f"{model}: does not enlarge; give another model")
         self._backends: dict[tuple[int, str], Backend] = {}
 
     @overload
     def upscale(
-        self, x: str | Path, *, output: Path | None = None, on_progress: OnProgress = ...
+        self, x: str | Path, *, output: str | Path | None = None, on_progress: OnProgress = ...
     ) -> Path: ...
     @overload
     def upscale(
@@ -144,15 +161,17 @@ class Upscaler:
             returned), bytes of a picture file, a PIL image, or an array of shape
             (H, W), (H, W, 1), RGB (H, W, 3) or with alpha (H, W, 2 or 4), of
             uint8, uint16 or floats.
-        data_range: the value of white in a float array; 1 if not given.
+        data_range: the value of white in an array, if that is not 1 for floats or
+            the largest value for integers: 4095 for 12 bits in a uint16.
 
         Raises UsageError for a wrong call, PictureError for a picture that
         cannot be read or written.
         """
         picture, back = to_picture(
             x,
-            output=Path(output) if output else None,
+            output=None if output is None else Path(output),
             name=self.target.suffix,
+            size=self.target.size,
             data_range=data_range,
         )
         return back(self.upscale_picture(picture, on_progress))
@@ -175,7 +194,7 @@ class Upscaler:
         if alpha is not None and not flat:
             colour = extend_under_alpha(colour, alpha)
 
-        tick = _counter(on_progress, layers, passes, picture)
+        tick = _counter(on_progress, layers, passes, picture, self.tile)
         pixels = self._enlarge(colour, passes, (height, width), picture.white, tick)
         if alpha is not None and flat:
             alpha = np.full((height, width), alpha.flat[0], alpha.dtype)
@@ -185,13 +204,14 @@ class Upscaler:
         return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
     def describe(self, picture: Picture) -> str:
-        """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINOBackend, float32`."""
+        """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
         height, width = self.target.size(picture.height, picture.width)
         passes = self._passes(max(height / picture.height, width / picture.width), picture)
-        return (
-            "; ".join(f"{p.card.title}, {type(p).__name__}, {p.precision}" for p in passes)
-            or "copy"
-        )
+        steps = [
+            f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}"
+            for p in passes
+        ]
+        return "; ".join(steps) or "no model: the size stays"
 
     def _passes(self, scale: float, picture: Picture) -> list[Backend]:
         # 8 bits hide bf16's rounding; 16 bits and floats do not.
@@ -298,12 +318,16 @@ def _check_finite(picture: Picture) -> None:
 
 
 def _counter(
-    on_progress: OnProgress, layers: int, passes: Sequence[Backend], picture: Picture
+    on_progress: OnProgress,
+    layers: int,
+    passes: Sequence[Backend],
+    picture: Picture,
+    tile: int | None,
 ) -> Callable[[], None]:
     """A function to call after each tile, which reports how many of all are done."""
     total, height, width = 0, picture.height, picture.width
     for backend in passes:
-        total += layers * len(plan_tiles(height, width, backend))
+        total += layers * len(plan_tiles(height, width, backend, tile))
         height, width = height * backend.card.scale, width * backend.card.scale
     done = itertools.count(1)
-    return lambda: on_progress(min(next(done), total), total)
+    return lambda: on_progress(next(done), total)

@@ -30,29 +30,24 @@ class Model:
 
 def checksums() -> dict[str, str]:
     """File name -> sha256 of every shipped file, from `weights/SHA256SUMS`."""
-    lines = (_WEIGHTS / "SHA256SUMS").read_text("utf-8").splitlines()
-    return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+    lines = _bytes("SHA256SUMS").decode("ascii", "replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def shipped() -> list[Model]:
     """Every shipped model, by name and scale."""
-    return [_shipped(name) for name in sorted(checksums()) if name.endswith(".onnx")]
+    return [_shipped(name, scale) for name, have in _catalogue().items() for scale in have]
 
 
 def scales(name: str) -> list[int]:
     """The scales a shipped model has, or the one of a model file."""
-    if name.endswith(".onnx"):
+    if _is_path(name):
         return [read_model(Path(name)).card.scale]
-    prefix = f"{name}-x"
-    found = [
-        f[len(prefix) : -5] for f in checksums() if f.startswith(prefix) and f.endswith(".onnx")
-    ]
-    if not found:
-        known = sorted({f.rsplit("-x", 1)[0] for f in checksums() if f.endswith(".onnx")})
-        raise UsageError(
-            f"no model {name!r}: choose {' or '.join(known)}, or give the path of an .onnx file"
-        )
-    return sorted(int(scale) for scale in found)
+    catalogue = _catalogue()
+    if name not in catalogue:
+        choice = " or ".join([*catalogue, "the path of an .onnx file"])
+        raise UsageError(f"no model {name!r}: give {choice}")
+    return catalogue[name]
 
 
 def find(name: str, scale: int) -> Model:
@@ -61,11 +56,12 @@ def find(name: str, scale: int) -> Model:
     Raises UsageError if there is none of that name and scale, ModelError if
     the file is damaged (shipped files are checked against their sha256).
     """
-    available = scales(name)
+    model = read_model(Path(name)) if _is_path(name) else None
+    available = [model.card.scale] if model else scales(name)
     if scale not in available:
         have = ", ".join(f"x{s}" for s in available)
         raise UsageError(f"model {name!r} has no x{scale}, only {have}")
-    return read_model(Path(name)) if name.endswith(".onnx") else _shipped(f"{name}-x{scale}.onnx")
+    return model or _shipped(name, scale)
 
 
 def read_model(path: Path) -> Model:
@@ -79,16 +75,38 @@ def read_model(path: Path) -> Model:
 
 def golden_tile(title: str) -> bytes:
     """The .npz with a shipped model's input tile `lr` and the `sr` it must give."""
-    return _read(f"{title}.npz")
+    return _verified(f"{title}.npz")
 
 
-def _shipped(file: str) -> Model:
-    onnx = _read(file)
+def _is_path(name: str) -> bool:
+    return name.endswith(".onnx")
+
+
+def _catalogue() -> dict[str, list[int]]:
+    """Name -> scales of the shipped models."""
+    found: dict[str, list[int]] = {}
+    for file in sorted(checksums()):
+        name, _, scale = file.removesuffix(".onnx").rpartition("-x")
+        if file.endswith(".onnx") and scale.isdecimal():
+            found.setdefault(name, []).append(int(scale))
+    return {name: sorted(scales) for name, scales in found.items()}
+
+
+def _shipped(name: str, scale: int) -> Model:
+    file = f"{name}-x{scale}.onnx"
+    onnx = _verified(file)
     return Model(read_card(onnx, file), onnx, file)
 
 
-def _read(file: str) -> bytes:
-    content = (_WEIGHTS / file).read_bytes()
-    if hashlib.sha256(content).hexdigest() != checksums()[file]:
+def _verified(file: str) -> bytes:
+    content = _bytes(file)
+    if hashlib.sha256(content).hexdigest() != checksums().get(file):
         raise ModelError(f"{file}: damaged (sha256 differs); install wdsr again")
     return content
+
+
+def _bytes(file: str) -> bytes:
+    try:
+        return (_WEIGHTS / file).read_bytes()
+    except OSError as error:
+        raise ModelError(f"{file}: not there ({error.strerror}); install wdsr again") from error

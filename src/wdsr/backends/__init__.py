@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from typing import Literal, Protocol
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wdsr.card import ModelCard
-from wdsr.errors import BackendError, UsageError
+from wdsr.errors import BackendError, UsageError, WdsrError
 from wdsr.zoo import Model
 
-Batch = NDArray[np.float32]
+Batch = NDArray[Any]
 Precision = Literal["float32", "bf16"]
 PRECISIONS = ("auto", "float32", "bf16")
 
@@ -25,8 +28,25 @@ class Backend(Protocol):
     precision: Precision
 
     def run(self, batch: Batch) -> Batch:
-        """(N, C, H, W) in the card's value range -> (N, C, s*H, s*W), not clipped."""
+        """Enlarge a batch, in one of two kinds, told apart by their type.
+
+        float32 (N, C, H, W) in the card's value range -> (N, C, s*H, s*W), not clipped.
+        uint8 (N, H, W, C), 0 black and 255 white -> (N, s*H, s*W, C), rounded and clipped.
+        """
         ...
+
+
+def by_floats(batch: Batch, card: ModelCard, run: Callable[[Batch], Batch]) -> Batch:
+    """`Backend.run` for uint8, by way of `run` for float32."""
+    low, high = card.value_range
+    lr = batch.transpose(0, 3, 1, 2).astype(np.float32)  # (N, H, W, C) -> (N, C, H, W)
+    lr *= np.float32((high - low) / 255)
+    lr += np.float32(low)
+    sr = run(lr) - np.float32(low)
+    sr *= np.float32(255 / (high - low))
+    np.rint(sr, out=sr)
+    np.clip(sr, 0, 255, out=sr)
+    return sr.astype(np.uint8).transpose(0, 2, 3, 1)
 
 
 # In order of preference: module of this package -> package it needs.
@@ -70,6 +90,25 @@ def create(
         name = available[0]
     elif name not in available:
         raise BackendError(f"{name} is not installed: pip install {ENGINES[name]}")
-    module = importlib.import_module(f"wdsr.backends.{name}")
-    backend: Backend = module.create(model, precision=precision, device=device, threads=threads)
+    with engine_errors(f"{model.source}: {name} cannot load it"):
+        module = importlib.import_module(f"wdsr.backends.{name}")
+        backend: Backend = module.create(model, precision=precision, device=device, threads=threads)
     return backend
+
+
+@contextmanager
+def engine_errors(what: str) -> Iterator[None]:
+    """Turn whatever an engine raises into a BackendError of one line that begins with `what`."""
+    try:
+        yield
+    except (WdsrError, MemoryError):
+        raise
+    except Exception as error:  # engines raise many classes, few of them public
+        lines = (line.strip() for line in str(error).splitlines())
+        said = " ".join(line for line in lines if not line.startswith(_WHERE))
+        said = textwrap.shorten(said, 300, placeholder=" ...") or type(error).__name__
+        raise BackendError(f"{what}: {said}") from error
+
+
+# Lines of OpenVINO's messages that name places in its own source.
+_WHERE = ("Exception from ", "Check '", "While validating ", "FrontEnd API failed ")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnxruntime as ort
 
-from wdsr.backends import Batch, Precision
+from wdsr.backends import Batch, Precision, by_floats, engine_errors
 from wdsr.errors import BackendError
 from wdsr.zoo import Model
 
@@ -26,14 +27,17 @@ class ONNXRuntimeBackend:
         options.log_severity_level = 4  # its warnings are for developers; errors are raised
         if threads is not None:
             options.intra_op_num_threads = threads
-        try:
-            self._session = ort.InferenceSession(model.onnx, options, providers=[provider])
-        except Exception as error:  # its exception classes are not public
-            raise BackendError(f"{model.source}: ONNX Runtime cannot read it: {error}") from error
+        # Its fallback would print to stdout, where a picture may go, and hide a missing device.
+        self._session = ort.InferenceSession(
+            model.onnx, options, providers=[provider], enable_fallback=0
+        )
 
     def run(self, batch: Batch) -> Batch:
         """See `Backend.run`."""
-        output: Batch = self._session.run(None, {"lr": batch})[0]
+        if batch.dtype == np.uint8:
+            return by_floats(batch, self.card, self.run)
+        with engine_errors(f"{self.card.title}: ONNX Runtime cannot run it"):
+            output: Batch = self._session.run(None, {"lr": batch})[0]
         return output
 
 

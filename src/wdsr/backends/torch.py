@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from wdsr.backends import Batch, Precision
+from wdsr.backends import Batch, Precision, by_floats, engine_errors
 from wdsr.card import ModelCard
 from wdsr.errors import BackendError, ModelError
 from wdsr.networks.wdsr import WDSR, WDSRConfig
@@ -22,29 +22,30 @@ class TorchBackend:
         self.precision = precision
         if threads is not None:
             torch.set_num_threads(threads)
-        try:
-            self._device = torch.device(device)
-            network = network_from_card(model.card)
-            network.load_state_dict(read_weights(model))
-            self._network = network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        except RuntimeError as error:
-            raise BackendError(f"{model.source}: torch cannot run it: {error}") from error
+        self._device = torch.device(device)
+        weights = read_weights(model)
+        network = network_from_card(model.card)
+        network.load_state_dict(weights)
+        self._network = network.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def run(self, batch: Batch) -> Batch:
         """See `Backend.run`."""
+        if batch.dtype == np.uint8:
+            return by_floats(batch, self.card, self.run)
         with (
+            engine_errors(f"{self.card.title}: torch cannot run it"),
             torch.inference_mode(),
             torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bf16"),
         ):
-            lr = torch.from_numpy(np.ascontiguousarray(batch)).to(
-                self._device, memory_format=torch.channels_last
-            )
+            # A copy, as torch warns of read-only arrays.
+            lr = torch.from_numpy(batch.copy()).to(self._device, memory_format=torch.channels_last)
             output: Batch = self._network(lr).float().cpu().contiguous().numpy()
         return output
 
 
 def create(model: Model, *, precision: str, device: str, threads: int | None) -> TorchBackend:
     """Called by `wdsr.backends.create`."""
+    device = device.lower().replace("gpu", "cuda")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return TorchBackend(model, "bf16" if precision == "bf16" else "float32", device, threads)
@@ -56,22 +57,36 @@ def network_from_card(card: ModelCard) -> WDSR:
     if settings.pop("family", None) != "wdsr":
         raise ModelError(f"{card.title}: unknown architecture {card.architecture}")
     try:
-        return WDSR(WDSRConfig(**settings)).fuse()
-    except (TypeError, ValueError) as error:
-        raise ModelError(f"{card.title}: {error}") from error
+        config = WDSRConfig(**settings)
+        if (config.scale, config.channels, config.radius) != (card.scale, card.channels, card.halo):
+            raise ModelError(
+                f"{card.title}: its card contradicts itself: scale, channels or halo are not "
+                "those of the architecture"
+            )
+        return WDSR(config).fuse()
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]  # torch adds a stack trace
+        raise ModelError(f"{card.title}: {reason}") from error
 
 
 def read_weights(model: Model) -> dict[str, torch.Tensor]:
-    """A model's weights by the network's own parameter names, from the ONNX initialisers."""
+    """A model's weights by the network's own parameter names, from the ONNX initialisers.
+
+    Raises ModelError if they are not those of the architecture on the card.
+    """
     try:
         import onnx
         from onnx import numpy_helper
     except ImportError as error:
         raise BackendError("reading weights into torch needs onnx: pip install onnx") from error
-    names = {name for name, _ in network_from_card(model.card).named_parameters()}
-    graph = onnx.load_model_from_string(model.onnx).graph
-    return {
-        i.name: torch.from_numpy(numpy_helper.to_array(i).copy())
-        for i in graph.initializer
-        if i.name in names
-    }
+    with torch.device("meta"):  # shapes without memory: a card may claim any size
+        shapes = {n: p.shape for n, p in network_from_card(model.card).named_parameters()}
+    with engine_errors(f"{model.source}: onnx cannot read it"):
+        weights = {
+            i.name: torch.from_numpy(numpy_helper.to_array(i).astype(np.float32))
+            for i in onnx.load_model_from_string(model.onnx).graph.initializer
+            if i.name in shapes
+        }
+    if {name: weight.shape for name, weight in weights.items()} != shapes:
+        raise ModelError(f"{model.source}: its weights are not those of the network on its card")
+    return weights

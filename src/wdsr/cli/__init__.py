@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
 
 import typer
 
-import wdsr
 from wdsr.cli import evaluate, models, train, upscale
+from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
 app = typer.Typer(
     name="wdsr",
-    help="Make small pictures larger, with WDSR networks.",
-    no_args_is_help=True,
+    help="Make small pictures larger, with WDSR networks: `wdsr upscale photo.jpg`",
     add_completion=False,
-    pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -35,40 +32,45 @@ app.command("export")(train.export)
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-def _version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"wdsr {wdsr.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+@app.callback(invoke_without_command=True)
+def _root(context: typer.Context, version: Version = False) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main() -> None:
     """Run the command. Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        # Not `app()`, which has its own ideas about interrupts and broken pipes.
+        with command.make_context("wdsr", arguments) as context:
+            command.invoke(context)
+        sys.stdout.flush()  # a full disk is to be told here, not after the end
+    except typer.Exit as end:
+        return int(end.exit_code)
     except WdsrError as error:
-        _fail(str(error), error.exit_code)
+        return _fail(str(error), error.exit_code)
     except _CLICK_ERRORS as error:
-        _fail(f"{error.format_message()} (wdsr --help)", 2)  # type: ignore[attr-defined]
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; nothing half-written is left", 130)
-    except (
-        BrokenPipeError
-    ):  # the reader of our output has gone: nothing to say, nobody to say it to
+        path = getattr(getattr(error, "ctx", None), "command_path", "wdsr")
+        message = error.format_message()  # type: ignore[attr-defined]
+        return _fail(f"{message} ({path} --help)", 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing half-written is left", 130)
+    except BrokenPipeError:  # the reader of our output has gone: nothing to say, and to nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 1
+    except OSError as error:
+        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
     except MemoryError:
-        _fail("out of memory: use a smaller --tile, or enlarge less", 1)
+        return _fail("out of memory: enlarge less, or use a smaller --tile", 1)
+    return 0
 
 
-def _fail(message: str, code: int) -> None:
-    print(f"wdsr: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
-    sys.exit(code)
+def _fail(message: str, code: int) -> int:
+    print(f"wdsr: {one_line(message)}", file=sys.stderr)  # noqa: T201
+    return code

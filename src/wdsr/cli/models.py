@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wdsr.errors import UsageError
+
 if TYPE_CHECKING:
     from wdsr.picture import Picture
     from wdsr.zoo import Model
@@ -47,13 +49,17 @@ def info(
     """Show the facts of a picture or of a model."""
     from wdsr import picture, zoo
 
-    titles = {model.card.title: model for model in zoo.shipped()}
+    path = Path(file)
+    models = [] if path.exists() else zoo.shipped()
+    titles = {model.card.title: model for model in models}
     if file in titles:
         _print_model(titles[file])
+    elif file in (model.card.name for model in models):
+        raise UsageError(f"{file} comes at several scales: choose {' or '.join(titles)}")
     elif file.endswith(".onnx"):
-        _print_model(zoo.read_model(Path(file)))
+        _print_model(zoo.read_model(path))
     else:
-        _print_picture(picture.read(Path(file)), Path(file))
+        _print_picture(picture.read(path), path)
 
 
 def _print_model(model: Model) -> None:
@@ -64,8 +70,12 @@ def _print_picture(picture: Picture, path: Path) -> None:
     kind = "grey" if picture.pixels.shape[2] == 1 else "RGB"
     kind += " + alpha" if picture.alpha is not None else ""
     profile = f"ICC, {len(picture.icc)} bytes" if picture.icc else "none (sRGB assumed)"
-    typer.echo(f"{path}")
+    typer.echo(str(path))
     typer.echo(f"  format   {picture.format}")
     typer.echo(f"  size     {picture.width} x {picture.height}")
     typer.echo(f"  pixels   {kind}, {picture.pixels.dtype}")
     typer.echo(f"  profile  {profile}")
+    if picture.exif:
+        typer.echo(f"  EXIF     {len(picture.exif)} bytes")
+    if picture.dpi:
+        typer.echo(f"  print    {picture.dpi[0]:g} x {picture.dpi[1]:g} dpi")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,10 @@ from wdsr.errors import BackendError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from wdsr.train.recipe import Recipe
+    from wdsr.zoo import Model
+
+# What a card can be told about a run: fields of ModelCard.
+_FACTS = {"data", "licence", "notes", "scores", "training"}
 
 
 def train(
@@ -41,16 +46,16 @@ def train(
     _need_torch()
     import dataclasses
 
-    import torch
-
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"threads must be at least 1, not {threads}")
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it loads, just below
     from wdsr.train.data import Pairs, pack
     from wdsr.train.loop import train as run_training
     from wdsr.train.loop import validation_pairs
 
     if precision not in ("float32", "bf16"):
         raise UsageError(f"precision must be float32 or bf16, not {precision!r}")
-    if threads is not None:
-        torch.set_num_threads(threads)
     changes: dict[str, Any] = {
         "steps": steps,
         "batch": batch,
@@ -105,7 +110,11 @@ def export(
     name: Annotated[str | None, typer.Option(help="Model name. [the run folder's]")] = None,
     facts: Annotated[
         Path | None,
-        typer.Option(help="JSON file with the card's licence, data, scores and notes."),
+        typer.Option(help="JSON file with the card's licence, data and notes."),
+    ] = None,
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FOLDER of HR pictures to score for the card; may be repeated."),
     ] = None,
 ) -> None:
     """Turn a training run into one .onnx file with its card inside."""
@@ -116,8 +125,46 @@ def export(
         known = json.loads(facts.read_text("utf-8")) if facts else {}
     except (OSError, ValueError) as error:
         raise TrainingError(f"{facts}: cannot read these facts: {error}") from error
-    path = export_run(run, out, name=name or run.resolve().name, facts=known)
+    if not isinstance(known, dict) or not set(known) <= _FACTS:
+        wanted = ", ".join(sorted(_FACTS))
+        raise TrainingError(f"{facts}: must be a JSON object of {wanted}")
+    sets = dict(_name_and_folder(text) for text in score or [])
+    path = export_run(
+        run,
+        out,
+        name=name or run.resolve().name,
+        facts=known,
+        score=lambda model: _scores(model, sets),
+    )
     typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")
+
+
+def _name_and_folder(text: str) -> tuple[str, Path]:
+    name, found, folder = text.partition("=")
+    if not (name and found and folder):
+        raise UsageError(f"score must be NAME=FOLDER, not {text!r}")
+    return name, Path(folder)
+
+
+def _scores(model: Model, sets: dict[str, Path]) -> dict[str, Any]:
+    """PSNR and SSIM by the classical protocol, for each set."""
+    from statistics import fmean
+
+    from wdsr import backends
+    from wdsr import evaluate as protocol
+
+    if not sets:
+        return {}
+    method = protocol.model(backends.create("auto", model, precision="float32"))
+    scores = {}
+    for name, folder in sets.items():
+        rows = list(protocol.evaluate(folder, model.card.scale, method))
+        scores[name] = {
+            "psnr": round(fmean(row.psnr for row in rows), 3),
+            "ssim": round(fmean(row.ssim for row in rows), 4),
+            "pictures": len(rows),
+        }
+    return {"classical": scores}
 
 
 def _recipe(name: str) -> Recipe:

@@ -159,12 +159,16 @@ class WDSR(nn.Module):
 
 
 def _conv(config: WDSRConfig, inputs: int, outputs: int, size: int, gain: float = 1) -> nn.Conv2d:
-    """A same-size convolution, weight-normalised (w = g v/|v|) with every g at `gain`."""
+    """A same-size convolution with filters of length `gain`, weight-normalised (w = g v/|v|)."""
     conv = nn.Conv2d(inputs, outputs, size, padding=size // 2)
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-    # The same initial filters with or without weight norm: length `gain`, random direction.
-    with torch.no_grad():
-        length = conv.weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-        conv.weight.mul_(gain / length)
-    return weight_norm(conv) if config.weight_norm else conv
+    if config.weight_norm:
+        conv = weight_norm(conv)
+        # Only g: v keeps PyTorch's short default, as a longer v turns more slowly at the same
+        # learning rate. (v as long as g cost 0.4 dB after 8,000 steps.)
+        nn.init.constant_(conv.get_parameter("parametrizations.weight.original0"), gain)
+    else:
+        with torch.no_grad():
+            conv.weight.mul_(gain / conv.weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
+    return conv

@@ -59,7 +59,7 @@ def make_pair(hr: Pixels, scale: int) -> tuple[Pixels, Pixels]:
     """Crop HR to a multiple of scale and make its LR: (LR, HR)."""
     height, width = hr.shape[0] // scale * scale, hr.shape[1] // scale * scale
     hr = hr[:height, :width]  # (H, W, 3) -> (s*h, s*w, 3)
-    return resize(hr, scale=1 / scale).astype(np.uint8, copy=False), hr
+    return resize(hr, scale=1 / scale), hr
 
 
 def pack(

@@ -9,7 +9,7 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from wdsr.networks.wdsr import WDSR
 from wdsr.train import checkpoint
 from wdsr.train.loop import averaged
 from wdsr.train.recipe import Recipe
+from wdsr.zoo import Model
 
 OPSET = 18
 
@@ -70,25 +71,40 @@ def export_run(
     *,
     name: str,
     facts: Mapping[str, Any],
+    score: Callable[[Model], Mapping[str, Any]] = lambda model: {},
 ) -> Path:
     """Write a run's averaged weights as `<name>-x<scale>.onnx`, with a golden tile beside it.
 
-    facts: fields of the card that the run cannot know: licence, data, scores, notes.
+    facts: fields of the card that the run cannot know: licence, data, notes.
+    score: measures the exported file; what it returns becomes the card's scores.
     Also brings `SHA256SUMS` in the target folder up to date.
+
+    Raises TrainingError if the run has no checkpoint.
     """
     state = checkpoint.newest(run)
     if state is None:
         raise TrainingError(f"{run}: no checkpoint here to export")
     recipe = Recipe.from_dict(state["recipe"])
     network = averaged(recipe.network, state["average"])
-    card = card_of(name, recipe, {**_history(run), "steps_done": state["step"]}, facts)
-    content = to_onnx(network, card)
+    training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
+    card = card_of(name.removesuffix(f"-x{recipe.network.scale}"), recipe, training, facts)
+    onnx_bytes = to_onnx(network, card)
+    if scores := score(Model(card, onnx_bytes, card.title)):
+        card = dataclasses.replace(card, scores=scores)
+        onnx_bytes = with_card(onnx_bytes, card)
     target.mkdir(parents=True, exist_ok=True)
     path = target / f"{card.title}.onnx"
-    write_atomically(path, content)
+    write_atomically(path, onnx_bytes)
     write_atomically(path.with_suffix(".npz"), golden_tile(network))
     update_checksums(target)
     return path
+
+
+def with_card(content: bytes, card: ModelCard) -> bytes:
+    """The same ONNX file with another card."""
+    model = onnx.load_model_from_string(content)
+    helper.set_model_props(model, {METADATA_KEY: card.to_json()})
+    return bytes(model.SerializeToString())
 
 
 def card_of(
@@ -106,7 +122,7 @@ def card_of(
         architecture=architecture,
         parameters=sum(p.numel() for p in WDSR(config).fuse().parameters()),
         training={"recipe": recipe.to_dict(), **training},
-        **facts,
+        **{key: value for key, value in facts.items() if key != "training"},
     )
 
 

@@ -196,10 +196,15 @@ def warm_start(network: nn.Module, weights: dict[str, torch.Tensor]) -> list[str
             kept.append(name)
             continue
         with torch.no_grad():
-            # Assigning to a parametrised weight runs its inverse: g = |w|, v = w.
-            target = module.weight.clone()
-            target.copy_(weight)
-            module.weight = target if is_parametrized(module) else nn.Parameter(target)
+            if is_parametrized(module):  # g = |w|; v in its direction, short as it is at the start
+                g = module.get_parameter("parametrizations.weight.original0")
+                v = module.get_parameter("parametrizations.weight.original1")
+                length = weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+                g.copy_(length)
+                short = weight * (v.flatten(1).norm(dim=1).mean() / length)
+                v.copy_(torch.where(length > 0, short, v))  # a zero filter has no direction
+            else:
+                module.weight.copy_(weight)
             assert module.bias is not None
             module.bias.copy_(bias)
     if len(kept) == sum(isinstance(m, nn.Conv2d) for m in network.modules()):
