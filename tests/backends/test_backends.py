@@ -189,6 +189,15 @@ def test_any_order_of_shapes_and_no_state_between(engine: str, kind: Any) -> Non
 
 
 @each_engine
+def test_the_two_kinds_are_told_apart_even_by_the_same_shape(engine: str) -> None:
+    backend = float32(engine, nearest(0, 1))
+    floats, levels = noise(5, 3), np.full((1, 3, 5, 3), 7, np.uint8)
+    for _ in range(2):
+        assert backend.run(floats).shape == (1, 3, 10, 6)
+        assert (backend.run(levels) == np.full((1, 6, 10, 3), 7)).all()
+
+
+@each_engine
 def test_input_may_be_a_view_and_is_not_changed(engine: str) -> None:
     backend, whole = float32(engine, MODELS[0]), noise(16, 22)
     floats = whole[..., ::-1].transpose(0, 1, 3, 2)
@@ -330,6 +339,12 @@ def test_devices_in_any_case(engine: str, device: str) -> None:
     backends.create(engine, MODELS[0], device=device).run(noise(4, 4))
 
 
+def test_onnxruntime_names_the_provider_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    call = lambda: backends.create("onnxruntime", MODELS[0], device="GPU")  # noqa: E731
+    fails(BackendError, call, "no CUDAExecutionProvider here, only CPUExecutionProvider")
+
+
 # Models that are damaged, or lie
 
 
@@ -418,6 +433,28 @@ def test_torch_refuses_a_card_that_lies(lie: dict[str, Any]) -> None:
         lie = {"architecture": {**model.card.architecture, **lie}}
     liar = dataclasses.replace(model, card=dataclasses.replace(model.card, **lie))
     fails(ModelError, lambda: backends.create("torch", liar), model.card.name)
+
+
+def test_a_card_that_claims_a_huge_network_takes_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torch
+
+    from wdsr.networks.wdsr import WDSR, WDSRConfig
+
+    devices = []
+
+    class Watched(WDSR):
+        def __init__(self, config: WDSRConfig) -> None:
+            devices.append(torch.empty(0).device.type)
+            super().__init__(config)
+
+    monkeypatch.setattr("wdsr.backends.torch.WDSR", Watched)
+    architecture = {**MODELS[0].card.architecture, "filters": 1000}
+    card = dataclasses.replace(MODELS[0].card, architecture=architecture)
+    liar = dataclasses.replace(MODELS[0], card=card)
+    fails(ModelError, lambda: backends.create("torch", liar), "not those of the network")
+    assert devices == ["meta"]  # shapes only
 
 
 def test_torch_reads_a_card_that_was_written_before_fusing() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import pytest
@@ -40,12 +40,13 @@ Wdsr = Callable[..., Ran]
 def wdsr(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Wdsr:
-    """`wdsr("upscale", "a.png")`, in an empty folder. Streams are caught from libraries in C too."""
+    """`wdsr("upscale", "a.png")`, in an empty folder; what C libraries print is caught too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run(*arguments: object, stdin: bytes = b"") -> Ran:
+    def run(*arguments: object, stdin: bytes = b"", stdout: TextIO | None = None) -> Ran:
         monkeypatch.setattr(sys, "argv", ["wdsr", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdout", stdout or sys.stdout)
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
         capfdbinary.readouterr()
         with pytest.raises(SystemExit) as end:

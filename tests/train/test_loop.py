@@ -249,6 +249,19 @@ def test_a_step_half_taken_is_never_saved(
     assert_same_bits(newest(tmp_path), whole)
 
 
+def test_the_best_score_is_remembered(pairs: Pairs, tmp_path: Path) -> None:
+    run_of(short(), pairs, tmp_path, max_minutes=0)
+    state = newest(tmp_path)
+    state["best"] = 99.0
+    checkpoint.save(tmp_path, state)
+    seen: list[Progress] = []
+    held_out = [make_pair(waves(24, 24, 5), 2)]
+    run_of(short(), pairs, tmp_path, validation=held_out, report=seen.append)
+    assert seen[-1].best == newest(tmp_path)["best"] == 99.0
+    assert seen[-1].psnr is not None
+    assert seen[-1].psnr < 99
+
+
 def test_a_finished_run_is_not_trained_further(
     pairs: Pairs, tmp_path: Path, whole: dict[str, Any]
 ) -> None:
@@ -363,6 +376,17 @@ def test_a_run_of_another_recipe_is_refused(pairs: Pairs, tmp_path: Path) -> Non
     with pytest.raises(TrainingError, match="another recipe"):
         run_of(short(learning_rate=5e-4), pairs, tmp_path)
     assert sorted((p.name, p.read_bytes()) for p in tmp_path.iterdir()) == before
+
+
+def test_a_run_from_before_a_setting_existed_is_resumed(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    run_of(short(), pairs, tmp_path, max_minutes=0)
+    state = newest(tmp_path)
+    del state["recipe"]["start"], state["recipe"]["network"]["mean"]
+    checkpoint.save(tmp_path, state)
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
 
 
 @pytest.mark.parametrize(

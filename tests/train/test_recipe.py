@@ -153,7 +153,7 @@ def test_named_recipes_survive_json(name: str) -> None:
 
 
 def test_the_fields_that_checkpoints_hold() -> None:
-    """A run can be resumed only if these stay; a new field needs a way to read old runs."""
+    """A run can be resumed only if these stay; the default of a new field must be the old way."""
     values = Recipe().to_dict()
     assert list(values) == [
         *("network", "steps", "batch", "patch", "learning_rate", "warmup"),

@@ -41,7 +41,12 @@ def _root(context: typer.Context, version: Version = False) -> None:
 
 def main() -> None:
     """Run the command. Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted."""
-    sys.exit(_run(sys.argv[1:]))
+    code = _run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:  # full, or its reader has gone; or Python would say so once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:
@@ -61,8 +66,7 @@ def _run(arguments: list[str]) -> int:
         return _fail(f"{message} ({path} --help)", 2)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left", 130)
-    except BrokenPipeError:  # the reader of our output has gone: nothing to say, and to nobody
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output has gone: nobody to say it to
         return 1
     except OSError as error:
         return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)

@@ -189,8 +189,7 @@ def _one(
     finally:
         bar.remove_task(task)
     if to_stream:
-        sys.stdout.buffer.write(pictures.encode(result, kind, quality=writing.quality))
-        sys.stdout.buffer.flush()
+        _send(pictures.encode(result, kind, quality=writing.quality))
     else:
         pictures.write(
             result, job.target, format=kind, quality=writing.quality, overwrite=writing.overwrite
@@ -209,6 +208,13 @@ def _read(source: Path) -> Picture:
     if source == _STREAM:
         return pictures.read(sys.stdin.buffer.read(), name="stdin")
     return pictures.read(source)
+
+
+def _send(data: bytes) -> None:
+    left = memoryview(data)
+    while left:  # with PYTHONUNBUFFERED set, a write may take only a part
+        left = left[sys.stdout.buffer.write(left) :]
+    sys.stdout.buffer.flush()
 
 
 def _make_folder(folder: Path) -> None:

@@ -247,7 +247,7 @@ def _to_tensor(patches: Pixels, device: torch.device) -> torch.Tensor:
 def _saved(run: Path, recipe: Recipe) -> dict[str, Any] | None:
     """The newest checkpoint, or None. Raises TrainingError if it is another recipe's."""
     state = checkpoint.newest(run)
-    if state is not None and state["recipe"] != recipe.to_dict():
+    if state is not None and Recipe.from_dict(state["recipe"]) != recipe:
         raise TrainingError(f"{run}: holds a run of another recipe; use another run folder")
     return state
 

@@ -1,0 +1,186 @@
+"""`wdsr train` and `wdsr export`, from pictures to a model that enlarges one."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wdsr import zoo
+
+Wdsr = Callable[..., Any]  # see conftest.py
+
+TINY = """
+steps = 4
+batch = 2
+patch = 8
+warmup = 1
+
+[network]
+block = "b"
+scale = 2
+filters = 8
+blocks = 1
+expansion = 2
+"""
+
+
+def make_pictures(folder: str, side: int = 32) -> None:
+    Path(folder).mkdir()
+    for seed in range(2):
+        waves = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+        Image.fromarray(waves).resize((side, side), Image.Resampling.BICUBIC).save(
+            f"{folder}/{seed}.png"
+        )
+
+
+@pytest.fixture
+def data(wdsr: Wdsr) -> None:
+    """A folder `hr` of pictures and a recipe `tiny.toml`."""
+    make_pictures("hr")
+    Path("tiny.toml").write_text(TINY)
+
+
+def one_line(ran: Any, code: int, *words: str) -> None:
+    assert ran.code == code, ran.err
+    assert len(ran.lines) == 1, ran.err
+    for word in words:
+        assert word in ran.lines[0]
+
+
+def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
+    train = ["train", "tiny.toml", "--data", "hr", "--valid", "hr", "--precision", "float32"]
+    ran = wdsr(*train, "-o", "runs/first")
+    assert ran.code == 0
+    assert "wdsr export runs/first" in ran.out.decode()
+    log = Path("runs/first/log.csv").read_text().splitlines()
+    assert log[-1].startswith("4,")
+    # The same command again has nothing left to do, and spoils nothing.
+    assert wdsr(*train, "-o", "runs/first").code == 0
+    assert Path("runs/first/log.csv").read_text().splitlines() == log
+
+    Path("facts.json").write_text(json.dumps({"licence": "CC0-1.0", "data": "noise"}))
+    export = ["export", "runs/first", "-o", "models", "--name", "tiny", "--facts", "facts.json"]
+    ran = wdsr(*export, "--score", "noise=hr")
+    assert ran.code == 0
+    assert "models/tiny-x2.onnx" in ran.out.decode()
+    card = json.loads(wdsr("info", "models/tiny-x2.onnx").out)
+    assert (card["name"], card["scale"], card["licence"]) == ("tiny", 2, "CC0-1.0")
+    assert card["training"]["recipe"]["network"]["filters"] == 8
+    assert card["training"]["steps_done"] == 4
+    assert card["scores"]["classical"]["noise"]["pictures"] == 2
+
+    ran = wdsr("upscale", "-v", "hr/0.png", "-s", "3", "-n", "models/tiny-x2.onnx", "-o", "0.png")
+    assert ran.code == 0
+    assert ran.err.count("tiny-x2, ") == 2  # x2 twice, then down to x3
+    with Image.open("0.png") as image:
+        assert image.size == (96, 96)
+
+    # What is there can be begun from.
+    more = [*train, "-o", "runs/more", "--steps", "1", "--start", "models/tiny-x2.onnx"]
+    assert wdsr(*more).code == 0
+    # A run folder holds one recipe.
+    ran = wdsr(*train, "-o", "runs/first", "--learning-rate", "0.5")
+    one_line(ran, 1, "runs/first", "another recipe")
+
+
+def test_defaults_of_the_run_folder(wdsr: Wdsr, data: None) -> None:
+    call = ["train", "tiny.toml", "--data", "hr", "--precision", "float32", "--steps", "1"]
+    assert wdsr(*call).code == 0
+    assert (Path("runs") / "tiny" / "run.json").exists()
+    assert (Path("runs") / "cache").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, ["recipe", "wdsr train --help"]),
+        (["tiny.toml"], 2, ["--data"]),
+        (["nix", "--data", "hr"], 2, ["'nix'", "wdsr-b-8-x4"]),
+        (["missing.toml", "--data", "hr"], 1, ["missing.toml"]),
+        (["typo.toml", "--data", "hr"], 2, ["stepz"]),
+        (["torn.toml", "--data", "hr"], 1, ["torn.toml"]),
+        (["tiny.toml", "--data", "missing"], 1, ["missing"]),
+        (["tiny.toml", "--data", "."], 1, ["no pictures"]),
+        (["tiny.toml", "--data", "broken"], 1, ["letter.png"]),
+        (["tiny.toml", "--data", "hr", "--patch", "99"], 1, ["smaller than a patch"]),
+        (["tiny.toml", "--data", "hr", "--valid", "missing"], 1, ["missing"]),
+        (["tiny.toml", "--data", "hr", "--steps", "0"], 2, ["steps"]),
+        (["tiny.toml", "--data", "hr", "--batch", "-1"], 2, ["batch"]),
+        (["tiny.toml", "--data", "hr", "--learning-rate", "nan"], 2, ["learning_rate"]),
+        (["tiny.toml", "--data", "hr", "--threads", "0"], 2, ["threads"]),
+        (["tiny.toml", "--data", "hr", "--precision", "int8"], 2, ["precision"]),
+        (["tiny.toml", "--data", "hr", "--start", "nix"], 2, ["start", "nix"]),
+        (["tiny.toml", "--data", "hr", "--start", "missing.onnx"], 1, ["missing.onnx"]),
+        (["tiny.toml", "--data", "hr", "-o", "tiny.toml"], 1, ["tiny.toml"]),
+        (["tiny.toml", "--data", "hr", "--cache", "tiny.toml"], 1, ["tiny.toml"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_training_that_cannot_be(
+    wdsr: Wdsr, data: None, arguments: list[str], code: int, words: list[str]
+) -> None:
+    Path("typo.toml").write_text("stepz = 4")
+    Path("torn.toml").write_text("steps = ")
+    Path("broken").mkdir()
+    Path("broken/letter.png").write_text("I am a letter.")
+    one_line(wdsr("train", *arguments), code, *words)
+
+
+def test_threads_are_set_before_torch_loads(
+    wdsr: Wdsr, data: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    call = ["train", "tiny.toml", "--data", "missing", "--threads", "1"]
+    assert wdsr(*call).code == 1
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, ["run", "wdsr export --help"]),
+        (["missing"], 1, ["missing", "no checkpoint"]),
+        (["hr"], 1, ["hr", "no checkpoint"]),
+        (["hr", "--facts", "missing.json"], 1, ["missing.json"]),
+        (["hr", "--facts", "torn.json"], 1, ["torn.json"]),
+        (["hr", "--facts", "list.json"], 1, ["list.json", "licence"]),
+        (["hr", "--facts", "typo.json"], 1, ["typo.json", "licence"]),
+        (["hr", "--score", "nix"], 2, ["NAME=FOLDER"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_exports_that_cannot_be(
+    wdsr: Wdsr, data: None, arguments: list[str], code: int, words: list[str]
+) -> None:
+    Path("torn.json").write_text("{")
+    Path("list.json").write_text("[]")
+    Path("typo.json").write_text('{"license": "CC0-1.0"}')
+    one_line(wdsr("export", *arguments), code, *words)
+
+
+@pytest.mark.parametrize("package", ["torch", "lightning", "onnx"])
+@pytest.mark.parametrize("call", [["train", "tiny.toml", "--data", "hr"], ["export", "hr"]])
+def test_without_the_extra(
+    wdsr: Wdsr, data: None, package: str, call: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == package else find(name)
+    )
+    one_line(wdsr(*call), 1, package, "pip install 'wdsr[train]'")
+
+
+def test_a_shipped_model_can_be_the_start(wdsr: Wdsr, data: None) -> None:
+    title = f"{zoo.DEFAULT_MODEL}-x2"
+    Path("wide.toml").write_text("steps = 1\nbatch = 1\npatch = 8\n[network]\nscale = 2\n")
+    call = ["train", "wide.toml", "--data", "hr", "--precision", "float32", "--start", title]
+    assert wdsr(*call).code == 0
+    one_line(wdsr(*call[:-1], f"{zoo.DEFAULT_MODEL}-x99"), 2, "x99")
