@@ -216,9 +216,9 @@ def test_a_number_for_a_key_is_no_card() -> None:
 
 @pytest.mark.parametrize("start", [b"", b"\x3a", GRAPH + b"\x72"])
 def test_numbers_without_end_take_no_time(start: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     refused(start + b"\xff" * 2_000_000)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @given(st.binary(max_size=300))
@@ -258,7 +258,7 @@ def test_300_random_mutations_of_a_real_model_parse_or_are_refused() -> None:
                 del damaged[where : where + length]
             else:
                 damaged[where:where] = rng.bytes(length)
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             card = read_card(bytes(damaged), "file.onnx")
         except ModelError as error:
@@ -267,5 +267,5 @@ def test_300_random_mutations_of_a_real_model_parse_or_are_refused() -> None:
         else:
             assert isinstance(card, ModelCard)
             outcomes["parsed"] += 1
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2
     assert min(outcomes.values()) > 20  # the series tries both

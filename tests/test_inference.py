@@ -411,9 +411,12 @@ def test_other_kinds_are_identical_for_any_tile(
         np.testing.assert_array_equal(enlarge(image, backend, dtype, tile=tile), whole)
 
 
-@each_model
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (31, 18)], ids=str)
-@pytest.mark.parametrize("engine", backends.installed())
+@pytest.mark.parametrize(
+    ("model", "engine"),
+    [(model, "auto") for model in MODELS] + [(MODELS[0], name) for name in backends.installed()],
+    ids=lambda value: value if isinstance(value, str) else value.card.title,
+)
 def test_small_and_odd_pictures_equal_one_run_on_the_reflected_picture(
     model: Model, size: tuple[int, int], engine: str
 ) -> None:

@@ -408,6 +408,8 @@ def test_mutated_graphs_run_or_fail_in_one_line(
         {"channels": 1},
         {"architecture": {}},
         {"architecture": {"family": "edsr"}},
+        {"architecture": {"family": "a\nb" * 1000}},
+        {"block": "z" * 10_000},
         {"filters": 16},
         {"filters": 10**6},
         {"filters": 10**30},

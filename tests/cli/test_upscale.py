@@ -22,6 +22,7 @@ from PIL import Image
 import wdsr as package
 from wdsr import picture as pictures
 from wdsr import zoo
+from wdsr.upscale import chain
 
 Array = NDArray[Any]
 Wdsr = Callable[..., Any]  # see conftest.py
@@ -467,7 +468,8 @@ def test_verbose_names_model_engine_and_precision(wdsr: Wdsr) -> None:
     save("a.png")
     ran = wdsr("upscale", "a.png", "-v", "-s", "8", "--suffix", "_v")
     assert ran.code == 0
-    assert "wdsr-b-8-x4, Nearest, float32; wdsr-b-8-x2, Nearest, float32" in ran.err
+    passes = chain(8, zoo.scales(zoo.DEFAULT_MODEL))
+    assert "; ".join(f"{zoo.DEFAULT_MODEL}-x{s}, Nearest, float32" for s in passes) in ran.err
     assert "float32" not in wdsr("upscale", "a.png", "-s", "8").err
 
 

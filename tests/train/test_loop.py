@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from PIL import Image
 from wdsr.errors import TrainingError, UsageError
 from wdsr.metrics import psnr
 from wdsr.networks.wdsr import WDSR, WDSRConfig
-from wdsr.train import checkpoint
+from wdsr.train import checkpoint, loop
 from wdsr.train.data import Pairs, make_pair, pack
 from wdsr.train.loop import Progress, averaged, train, validate, validation_pairs, warm_start
 from wdsr.train.recipe import Recipe
@@ -328,6 +330,22 @@ def test_the_last_two_checkpoints_are_kept(pairs: Pairs, tmp_path: Path) -> None
     assert names == ["log.csv", "run.json", "step-00000011.ckpt", "step-00000012.ckpt"]
 
 
+def test_checkpoints_are_written_at_intervals(
+    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()  # one second for each step
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    save, saved = checkpoint.save, []
+
+    def spy(run: Path, state: dict[str, Any]) -> None:
+        saved.append(state["step"])
+        save(run, state)
+
+    monkeypatch.setattr(checkpoint, "save", spy)
+    run_of(short(steps=10), pairs, tmp_path, save_minutes=3.5 / 60)
+    assert saved == [4, 8, 10]
+
+
 def test_a_checkpoint_torn_while_writing_is_not_resumed_from(
     pairs: Pairs, tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -518,12 +536,22 @@ def test_validation_is_the_classical_protocol(scale: int) -> None:
     assert mean == pytest.approx(sum(scores) / 2, abs=1e-9)  # of scores, not of errors
 
 
-def test_validation_continues_the_picture_symmetrically() -> None:
-    """A shift by two pixels tells what lies beyond the edge."""
-    lr = waves(9, 12, 3)
-    extended = np.pad(lr, ((2, 0), (0, 0), (0, 0)), mode="symmetric")[:9]
-    hr = extended.repeat(2, axis=0).repeat(2, axis=1)
-    assert validate(linear({(-2, 0): 1}, 2), [(lr, hr)]) == math.inf
+@pytest.mark.parametrize("size", [(20, 30), (3, 5)])
+def test_validation_continues_the_picture_symmetrically(size: tuple[int, int]) -> None:
+    class Recorder(WDSR):
+        def forward(self, lr: torch.Tensor) -> torch.Tensor:
+            seen.append(lr)
+            return super().forward(lr)
+
+    seen: list[torch.Tensor] = []
+    network = Recorder(dataclasses.replace(TINY, blocks=4))
+    lr, hr = make_pair(waves(2 * size[0], 2 * size[1], 3), 2)
+    validate(network, [(lr, hr)])
+    halo = network.config.radius
+    assert halo == 6
+    expected = np.pad(lr, ((halo, halo), (halo, halo), (0, 0)), mode="symmetric") / 255
+    (given,) = seen
+    np.testing.assert_allclose(given[0].permute(1, 2, 0).numpy(), expected, atol=1e-6)
 
 
 def test_validation_rounds_and_clips_to_8_bits() -> None:

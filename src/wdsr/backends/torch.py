@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 import numpy as np
 import torch
 
@@ -54,8 +56,9 @@ def create(model: Model, *, precision: str, device: str, threads: int | None) ->
 def network_from_card(card: ModelCard) -> WDSR:
     """The fused network a card describes. Raises ModelError for an unknown architecture."""
     settings = dict(card.architecture)
-    if settings.pop("family", None) != "wdsr":
-        raise ModelError(f"{card.title}: unknown architecture {card.architecture}")
+    family = settings.pop("family", None)
+    if family != "wdsr":
+        raise ModelError(f"{card.title}: unknown architecture {reprlib.repr(family)}")
     try:
         config = WDSRConfig(**settings)
         if (config.scale, config.channels, config.radius) != (card.scale, card.channels, card.halo):
@@ -65,7 +68,7 @@ def network_from_card(card: ModelCard) -> WDSR:
             )
         return WDSR(config).fuse()
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]  # torch adds a stack trace
+        reason = str(error).partition("\n")[0][:300]  # torch adds a stack trace
         raise ModelError(f"{card.title}: {reason}") from error
 
 
