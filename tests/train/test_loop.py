@@ -130,8 +130,16 @@ def test_bf16_trains_float32_weights(pairs: Pairs, tmp_path: Path) -> None:
 
 
 def test_step_follows_recipe(pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rate, gradient clipping and averaging, read back from every step's checkpoint."""
+    """What is drawn; rate, clipping and averaging, read back from every step's checkpoint."""
     states: list[dict[str, Any]] = []
+    drawn: list[dict[str, Any]] = []
+    batch = pairs.batch
+
+    def draw(**arguments: Any) -> tuple[Pixels, Pixels]:
+        drawn.append(arguments)
+        return batch(**arguments)
+
+    monkeypatch.setattr(pairs, "batch", draw)
     save = checkpoint.save
 
     def spy(run: Path, state: dict[str, Any]) -> None:
@@ -139,10 +147,11 @@ def test_step_follows_recipe(pairs: Pairs, tmp_path: Path, monkeypatch: pytest.M
         states.append(newest(run))
 
     monkeypatch.setattr(checkpoint, "save", spy)
-    recipe = short(steps=15, clip=1e-3, ema=0.4)
+    recipe = short(steps=15, clip=1e-3, ema=0.4, seed=7)
     network = run_of(recipe, pairs, tmp_path, save_minutes=0)
     states = states[:15]  # the last is saved once more at the end
     assert [s["step"] for s in states] == list(range(1, 16))
+    assert drawn == [{"seed": 7, "step": k, "places": range(2), "patch": 6} for k in range(15)]
 
     torch.manual_seed(recipe.seed)
     initial = WDSR(TINY)

@@ -166,7 +166,8 @@ class Pairs:
         lr = np.empty((len(places), patch, patch, 3), np.uint8)
         hr = np.empty((len(places), patch * self.scale, patch * self.scale, 3), np.uint8)
         for row, place in enumerate(places):
-            rng = np.random.Generator(np.random.Philox(key=seed, counter=[step, place, 0, 0]))
+            # The lowest word of the counter counts draws: left at 0, no two streams overlap.
+            rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, place, step, 0]))
             which = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
             height, width = self.lr[which].shape[:2]
             y, x = rng.integers(height - patch + 1), rng.integers(width - patch + 1)
