@@ -54,6 +54,19 @@ def test_only_the_engine_that_is_used_loads() -> None:
     assert loaded.split() == ["openvino"]
 
 
+def test_nothing_is_told_to_anyone() -> None:
+    events = fresh(
+        "import atexit, sys\n"
+        "watched = {'os.fork', 'subprocess.Popen', 'socket.connect', 'socket.getaddrinfo'}\n"
+        "seen = []\n"
+        "sys.addaudithook(lambda event, _: event in watched and seen.append(event))\n"
+        "atexit.register(lambda: print(*seen))\n"
+        "import numpy, wdsr\n"
+        "wdsr.load(scale=2).upscale(numpy.zeros((4, 4, 3), numpy.uint8))\n"
+    )
+    assert events.split() == []
+
+
 def test_import_is_quick() -> None:
     timed = "import time; t = time.perf_counter(); import wdsr; print(time.perf_counter() - t)"
     assert min(float(fresh(timed)) for _ in range(5)) < 0.15

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TextIO
 
 import numpy as np
@@ -47,7 +46,7 @@ def wdsr(
     def run(*arguments: object, stdin: bytes = b"", stdout: TextIO | None = None) -> Ran:
         monkeypatch.setattr(sys, "argv", ["wdsr", *map(str, arguments)])
         monkeypatch.setattr(sys, "stdout", stdout or sys.stdout)
-        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stdin)))
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         capfdbinary.readouterr()
         with pytest.raises(SystemExit) as end:
             main()

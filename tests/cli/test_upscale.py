@@ -292,6 +292,23 @@ def test_an_existing_result_is_replaced_only_when_told(wdsr: Wdsr, nearest: Any)
     assert files() == ["a.png", "a_x4.png"]
 
 
+def test_a_result_that_appears_during_the_work_is_kept_too(
+    wdsr: Wdsr, nearest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("a.png")
+    run = nearest.run
+
+    def run_and_write(self: Any, batch: Any) -> Any:
+        Path("a_x4.png").write_bytes(b"precious")
+        return run(self, batch)
+
+    monkeypatch.setattr(nearest, "run", run_and_write)
+    ran = wdsr("upscale", "a.png")
+    one_line(ran, "a_x4.png", "exists already")
+    assert ran.code == 1
+    assert Path("a_x4.png").read_bytes() == b"precious"
+
+
 @pytest.mark.parametrize("option", [[], ["-y"]])
 def test_no_result_replaces_an_input(wdsr: Wdsr, option: list[str], nearest: Any) -> None:
     for name in ("a.png", "a_x4.png", "in/b.png"):

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as ops
 
 from wdsr.backends import Batch, Precision, engine_errors
 from wdsr.zoo import Model
+
+if TYPE_CHECKING:
+    import openvino as ov
+    from openvino import opset13 as ops
+else:
+    # Importing openvino tells a web service so. Nothing here tells anyone anything: without
+    # its telemetry package it uses a stub of its own.
+    unloaded = "openvino_telemetry" not in sys.modules
+    if unloaded:
+        sys.modules["openvino_telemetry"] = None
+    try:
+        ov = importlib.import_module("openvino")
+        ops = importlib.import_module("openvino.opset13")
+    finally:
+        if unloaded:
+            del sys.modules["openvino_telemetry"]
 
 _HINTS = {"float32": "f32", "bf16": "bf16"}
 
