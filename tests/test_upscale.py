@@ -509,6 +509,13 @@ def test_progress_counts_every_tile_up_to_the_last(
         assert total == 3 * 5 * (2 if channels == 4 else 1)
 
 
+@pytest.mark.parametrize("scale", [2, 8])
+def test_a_tile_larger_than_the_picture_costs_no_more(nearest: object, scale: int) -> None:
+    array = noise((5, 6, 3), "uint8")
+    result = wdsr.load(scale=scale, tile=10**6).upscale(array)
+    np.testing.assert_array_equal(result, repeated(array, scale))
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from wdsr.upscale import Target, Upscaler, load
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'wdsr' has no attribute {name!r}")

@@ -251,7 +251,7 @@ class Upscaler:
                 backend,
                 white=white if work.dtype == dtype else 1.0,
                 dtype=kind,
-                tile=self.tile,
+                tile=_no_larger(self.tile, *work.shape[:2]),
                 self_ensemble=self.self_ensemble,
                 tick=tick,
             )
@@ -317,6 +317,11 @@ def _check_finite(picture: Picture) -> None:
             raise PictureError("the image holds NaN or infinite values: replace them first")
 
 
+def _no_larger(tile: int | None, height: int, width: int) -> int | None:
+    """A tile's side that wastes no work beyond the picture; None stays None."""
+    return None if tile is None else min(tile, max(height, width))
+
+
 def _counter(
     on_progress: OnProgress,
     layers: int,
@@ -327,7 +332,8 @@ def _counter(
     """A function to call after each tile, which reports how many of all are done."""
     total, height, width = 0, picture.height, picture.width
     for backend in passes:
-        total += layers * len(plan_tiles(height, width, backend, tile))
+        fitting = _no_larger(tile, height, width)
+        total += layers * len(plan_tiles(height, width, backend, fitting))
         height, width = height * backend.card.scale, width * backend.card.scale
     done = itertools.count(1)
     return lambda: on_progress(next(done), total)

@@ -29,6 +29,8 @@ def test_models_lists_every_shipped_model_and_scale(wdsr: Wdsr) -> None:
         assert f"x{card.scale}" in line
         assert f"{card.parameters / 1000:.0f}K" in line
         assert card.licence in line
+        if score := card.scores.get("classical", {}).get("Set5"):
+            assert f"{score['psnr']:.2f}" in line
 
 
 @pytest.mark.parametrize("title", [model.card.title for model in zoo.shipped()])

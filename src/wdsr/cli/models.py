@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,15 +33,15 @@ def models() -> None:
             name,
             " ".join(f"x{card.scale}" for card in cards),
             " / ".join(f"{card.parameters / 1000:.0f}K" for card in cards),
-            " / ".join(str(_set5(card.scores)) for card in cards),
+            " / ".join(_set5(card.scores) for card in cards),
             cards[0].licence,
         )
     Console().print(table)
 
 
-def _set5(scores: object) -> object:
-    classical = scores.get("classical", {}) if isinstance(scores, dict) else {}
-    return classical.get("Set5", {}).get("psnr", "-")
+def _set5(scores: Mapping[str, Any]) -> str:
+    score = scores.get("classical", {}).get("Set5", {}).get("psnr")
+    return "-" if score is None else f"{score:.2f}"
 
 
 def info(
