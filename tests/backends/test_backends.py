@@ -442,6 +442,7 @@ def test_a_card_that_claims_a_huge_network_takes_no_memory(
 ) -> None:
     import torch
 
+    from wdsr.networks import FAMILIES
     from wdsr.networks.wdsr import WDSR, WDSRConfig
 
     devices = []
@@ -451,7 +452,7 @@ def test_a_card_that_claims_a_huge_network_takes_no_memory(
             devices.append(torch.empty(0).device.type)
             super().__init__(config)
 
-    monkeypatch.setattr("wdsr.backends.torch.WDSR", Watched)
+    monkeypatch.setitem(FAMILIES, "wdsr", (WDSRConfig, Watched))
     architecture = {**MODELS[0].card.architecture, "filters": 1000}
     card = dataclasses.replace(MODELS[0].card, architecture=architecture)
     liar = dataclasses.replace(MODELS[0], card=card)

@@ -149,7 +149,14 @@ def test_named_recipes_survive_json(name: str) -> None:
     assert Recipe.from_dict(stored) == recipe
     assert stored == recipe.to_dict()  # a checkpoint is compared in this form
     assert name.endswith(f"-x{recipe.network.scale}")
-    assert name.startswith(f"wdsr-{recipe.network.block}-{recipe.network.blocks}-")
+    network = stored["network"]
+    assert name.startswith(f"{network['family']}-{network['block']}-{network['blocks']}-")
+
+
+@pytest.mark.parametrize("family", ["nothing", 7, None])
+def test_an_unknown_family_of_networks_is_named(family: object) -> None:
+    with pytest.raises(UsageError, match=r"network\.family must be one of wdsr"):
+        Recipe.from_dict({"network": {"family": family}})
 
 
 def test_the_fields_that_checkpoints_hold() -> None:
@@ -160,6 +167,7 @@ def test_the_fields_that_checkpoints_hold() -> None:
         *("losses", "clip", "ema", "seed", "start"),
     ]
     assert values["network"] == {
+        "family": "wdsr",
         "block": "b",
         "scale": 4,
         "channels": 3,

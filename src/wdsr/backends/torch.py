@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import reprlib
-
 import numpy as np
 import torch
 
+from wdsr import networks
 from wdsr.backends import Batch, Precision, by_floats, engine_errors
 from wdsr.card import ModelCard
 from wdsr.errors import BackendError, ModelError
-from wdsr.networks.wdsr import WDSR, WDSRConfig
+from wdsr.networks import Network
 from wdsr.zoo import Model
 
 
@@ -53,20 +52,16 @@ def create(model: Model, *, precision: str, device: str, threads: int | None) ->
     return TorchBackend(model, "bf16" if precision == "bf16" else "float32", device, threads)
 
 
-def network_from_card(card: ModelCard) -> WDSR:
+def network_from_card(card: ModelCard) -> Network:
     """The fused network a card describes. Raises ModelError for an unknown architecture."""
-    settings = dict(card.architecture)
-    family = settings.pop("family", None)
-    if family != "wdsr":
-        raise ModelError(f"{card.title}: unknown architecture {reprlib.repr(family)}")
     try:
-        config = WDSRConfig(**settings)
+        config = networks.configure(card.architecture)
         if (config.scale, config.channels, config.radius) != (card.scale, card.channels, card.halo):
             raise ModelError(
                 f"{card.title}: its card contradicts itself: scale, channels or halo are not "
                 "those of the architecture"
             )
-        return WDSR(config).fuse()
+        return networks.build(config).fuse()
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         reason = str(error).partition("\n")[0][:300]  # torch adds a stack trace
         raise ModelError(f"{card.title}: {reason}") from error

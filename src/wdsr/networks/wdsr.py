@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
+
+from wdsr.networks.base import Network
 
 BlockName = Literal["plain", "a", "b"]
 
@@ -123,13 +125,15 @@ BLOCKS: dict[str, type[PlainBlock] | type[WideBlockA] | type[WideBlockB]] = {
 }
 
 
-class WDSR(nn.Module):
+class WDSR(Network):
     """Super-resolution by `config.scale`.
 
     >>> network = WDSR(WDSRConfig(scale=2))
     >>> network(torch.zeros(1, 3, 24, 24)).shape
     torch.Size([1, 3, 48, 48])
     """
+
+    config: WDSRConfig
 
     def __init__(self, config: WDSRConfig) -> None:
         super().__init__()
@@ -150,7 +154,7 @@ class WDSR(nn.Module):
         sr = self.shuffle(self.skip(centred) + detail)  # (N, C*s*s, H, W) -> (N, C, s*H, s*W)
         return sr + self.config.mean  # type: ignore[no-any-return]
 
-    def fuse(self) -> WDSR:
+    def fuse(self) -> Self:
         """Turn weight-normalised convolutions into plain ones, in place: same output, faster."""
         for module in self.modules():
             if is_parametrized(module, "weight"):

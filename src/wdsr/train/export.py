@@ -18,10 +18,11 @@ import onnx
 import torch
 from onnx import helper
 
+from wdsr import networks
 from wdsr.card import METADATA_KEY, ModelCard
 from wdsr.errors import TrainingError
 from wdsr.files import write_atomically
-from wdsr.networks.wdsr import WDSR
+from wdsr.networks import Network
 from wdsr.train import checkpoint
 from wdsr.train.loop import averaged
 from wdsr.train.recipe import Recipe
@@ -30,13 +31,13 @@ from wdsr.zoo import Model
 OPSET = 18
 
 
-def to_onnx(network: WDSR, card: ModelCard) -> bytes:
+def to_onnx(network: Network, card: ModelCard) -> bytes:
     """A fused copy of the network as ONNX: float32, any batch, height and width.
 
     Input `lr` (N, C, H, W) and output `sr` (N, C, s*H, s*W), both in the card's
     value range; initialisers carry the network's own parameter names.
     """
-    fused = WDSR(network.config)
+    fused = networks.build(network.config)
     fused.load_state_dict(network.state_dict())
     fused.eval().fuse()
     example = torch.zeros(1, network.config.channels, 16, 24)
@@ -112,21 +113,22 @@ def card_of(
 ) -> ModelCard:
     """The card of a network trained by a recipe."""
     config = recipe.network
-    # What ships is fused, so nothing of the weight norm's parametrisation is left.
-    architecture = {"family": "wdsr", **dataclasses.asdict(config), "weight_norm": False}
+    architecture = networks.describe(config)
+    if "weight_norm" in architecture:  # what ships is fused: nothing of it is left
+        architecture["weight_norm"] = False
     return ModelCard(
         name=name,
         scale=config.scale,
         halo=config.radius,
         channels=config.channels,
         architecture=architecture,
-        parameters=sum(p.numel() for p in WDSR(config).fuse().parameters()),
+        parameters=sum(p.numel() for p in networks.build(config).fuse().parameters()),
         training={"recipe": recipe.to_dict(), **training},
         **{key: value for key, value in facts.items() if key != "training"},
     )
 
 
-def golden_tile(network: WDSR) -> bytes:
+def golden_tile(network: Network) -> bytes:
     """An .npz with a fixed input `lr` and this network's output `sr`, both float32 NCHW."""
     y, x = np.mgrid[0:24, 0:32].astype(np.float32)
     noise = np.random.Generator(np.random.Philox(0)).random((3, 24, 32), np.float32)

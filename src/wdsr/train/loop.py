@@ -18,9 +18,10 @@ from lightning.fabric import Fabric
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from wdsr import networks
 from wdsr.errors import TrainingError, UsageError
 from wdsr.metrics import psnr
-from wdsr.networks.wdsr import WDSR, WDSRConfig
+from wdsr.networks import Config, Network
 from wdsr.train import checkpoint
 from wdsr.train.data import Pairs, Pixels, list_pictures, make_pair, read_rgb
 from wdsr.train.losses import weighted
@@ -55,7 +56,7 @@ def train(
     validate_every: int = 2000,
     save_minutes: float = 5,
     report: Callable[[Progress], None] = lambda progress: None,
-) -> nn.Module:
+) -> Network:
     """Train a network, resuming from `run` if it holds a checkpoint.
 
     recipe: what and how. pairs: where patches come from.
@@ -83,7 +84,7 @@ def train(
         precision="bf16-mixed" if precision == "bf16" else "32-true",
     )
     fabric.seed_everything(recipe.seed, verbose=False)
-    bare = WDSR(recipe.network)
+    bare = networks.build(recipe.network)
     if start is not None:
         warm_start(bare, start)
     bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -172,9 +173,9 @@ def train(
     return averaged(recipe.network, average)
 
 
-def averaged(config: WDSRConfig, average: Iterable[torch.Tensor]) -> WDSR:
+def averaged(config: Config, average: Iterable[torch.Tensor]) -> Network:
     """A CPU network in eval mode that holds these (EMA) parameters."""
-    network = WDSR(config)
+    network = networks.build(config)
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), average, strict=True):
             parameter.copy_(value)
@@ -224,7 +225,7 @@ def validation_pairs(folder: Path, scale: int, side: int = 480) -> list[tuple[Pi
     return pairs
 
 
-def validate(network: WDSR, pairs: list[tuple[Pixels, Pixels]]) -> float:
+def validate(network: Network, pairs: list[tuple[Pixels, Pixels]]) -> float:
     """Mean Y-PSNR in dB by the classical protocol, float32, symmetric border."""
     halo, scale = network.config.radius, network.config.scale
     scores = []

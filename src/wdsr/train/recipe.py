@@ -11,7 +11,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any
 
+from wdsr import networks
 from wdsr.errors import TrainingError, UsageError
+from wdsr.networks import Config
 from wdsr.networks.wdsr import WDSRConfig
 from wdsr.train.losses import LOSSES
 
@@ -20,7 +22,7 @@ from wdsr.train.losses import LOSSES
 class Recipe:
     """What to train and how. Two runs of one recipe on one machine give the same bits."""
 
-    network: WDSRConfig = field(default_factory=WDSRConfig)
+    network: Config = field(default_factory=WDSRConfig)
     steps: int = 300_000  # optimiser steps
     batch: int = 16  # patches a step, over all devices
     patch: int = 48  # side of an LR patch in pixels; HR is scale times that
@@ -63,7 +65,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, numbers and strings; `from_dict` turns them back."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "network": networks.describe(self.network)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
@@ -73,13 +75,20 @@ class Recipe:
         if not isinstance(network, dict):
             raise UsageError(f"recipe: network must be a table of settings, not {network!r}")
         problems, values = _sift(cls, values)
-        network_problems, network = _sift(WDSRConfig, network)
-        problems += [f"network.{problem}" for problem in network_problems]
-        config, recipe = WDSRConfig(), None
-        try:
-            config = WDSRConfig(**network)
-        except ValueError as error:
-            problems.append(f"network: {error}")
+        network = dict(network)
+        family = network.pop("family", "wdsr")
+        config: Config = WDSRConfig()
+        recipe = None
+        if isinstance(family, str) and family in networks.FAMILIES:
+            network_problems, network = _sift(networks.FAMILIES[family][0], network)
+            problems += [f"network.{problem}" for problem in network_problems]
+            try:
+                config = networks.configure({"family": family, **network})
+            except ValueError as error:
+                problems.append(f"network: {error}")
+        else:
+            known = ", ".join(networks.FAMILIES)
+            problems.append(f"network.family must be one of {known}, not {family!r}")
         try:
             recipe = cls(network=config, **values)
         except UsageError as error:
