@@ -230,7 +230,7 @@ def _on_set(known: Recognised | None, published: bool) -> list[str]:
     if known.doubt:
         return [f"Not compared with published scores of {known.name}: {known.doubt}."]
     if not published:
-        return [f"Recognised as {known.name} {known.how}; no published scores are known here."]
+        return [f"Recognised as {known.name} {known.how}; no published scores to set beside it."]
     return [f"Recognised as {known.name} {known.how}."]
 
 

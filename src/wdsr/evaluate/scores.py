@@ -36,7 +36,7 @@ class Row:
     ssim: float
     ms_ssim: float | None  # None if the picture is too small for five scales
     lr_psnr: float  # dB; LR-consistency, by the same rule in every protocol
-    seconds: float | None  # None if the SR was finished before
+    seconds: float | None  # with the engine's preparation for a new size; None if made before
     lpips: float | None = None  # None if not asked for
     dists: float | None = None
     method: str = ""
