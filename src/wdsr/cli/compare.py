@@ -68,7 +68,7 @@ def compare(
         raise BackendError("drawing needs matplotlib: pip install 'wdsr[compare]'")
     from wdsr.cli.common import row_progress
     from wdsr.evaluate import PROTOCOLS, compare, draw, mean, pairs, report
-    from wdsr.evaluate.pairs import hr_files
+    from wdsr.evaluate.pairing import hr_files
 
     if protocol not in PROTOCOLS:
         raise UsageError(f"no protocol {protocol!r}: choose {', '.join(PROTOCOLS)}")

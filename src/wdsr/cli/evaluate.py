@@ -131,7 +131,7 @@ def find_makers(
 
     from wdsr import backends, zoo
     from wdsr.evaluate import scores
-    from wdsr.evaluate.pairs import hr_files
+    from wdsr.evaluate.pairing import hr_files
 
     if scale < 2:
         raise UsageError(f"scale must be at least 2, not {scale}")
@@ -181,7 +181,7 @@ def _run(
 ) -> Report:
     from wdsr.cli.common import row_progress
     from wdsr.evaluate import origin, pairs, perceptual, published, scores
-    from wdsr.evaluate.pairs import hr_files
+    from wdsr.evaluate.pairing import hr_files
     from wdsr.evaluate.report import Report
 
     extra = {name: perceptual.create(name) for name in metrics}
@@ -211,7 +211,7 @@ def _run(
     for other in others:
         table.published(other.network, other.psnr, other.parameters)
     warning = origin.warning(origins)
-    notes = [*_on_set(known, bool(others)), *([f"Warning: {warning}."] if warning else [])]
+    notes = _on_set(known, bool(others))
     for note in notes:
         typer.echo(note)
     if skipped:
@@ -220,6 +220,7 @@ def _run(
             typer.echo(f"wdsr: {reason}", err=True)
     if warning:
         typer.echo(f"wdsr: warning: {warning}", err=True)
+        notes.append(f"Warning: {warning}.")
     name = known.name if known else hr.resolve().stem
     return Report(name, scale, protocol, command, rows, models, others, notes, skipped)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wdsr.color import luma
 from wdsr.errors import UsageError
-from wdsr.evaluate.pairs import Pair, size
+from wdsr.evaluate.pairing import Pair, size
 from wdsr.evaluate.protocols import CLASSICAL, Protocol
 from wdsr.evaluate.scores import Maker, Row, score
 

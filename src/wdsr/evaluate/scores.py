@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wdsr import metrics
 from wdsr.backends import Backend
 from wdsr.errors import PictureError
-from wdsr.evaluate.pairs import OnBad, Pair, match, pairs, read_partner, size
+from wdsr.evaluate.pairing import OnBad, Pair, match, pairs, read_partner, size
 from wdsr.evaluate.protocols import CLASSICAL, Protocol
 from wdsr.inference import run_tiles
 from wdsr.resize import resize
