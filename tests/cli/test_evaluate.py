@@ -105,6 +105,11 @@ def test_lr_of_another_resizer_is_named(wdsr: Wdsr, hr: Path) -> None:
     assert "OpenCV INTER_AREA" in line
     [note] = json.loads(Path("a.json").read_text())["notes"]
     assert "OpenCV INTER_AREA" in note
+    Path("hr").rename("Set5")  # as if it were a known set: no published rows beside this
+    ran = wdsr("evaluate", "--hr", "Set5", "--lr", box, "-s", "2", "-n", "bicubic")
+    assert "Not compared with published scores of Set5: its LR" in ran.out.decode()
+    assert "published   " not in ran.out.decode()
+    Path("Set5").rename("hr")
     Path("own").mkdir()
     for pair in protocol.pairs(hr, 2):
         Image.fromarray(pair.lr).save(Path("own") / pair.name)

@@ -79,7 +79,11 @@ def test_one_line_of_warning() -> None:
     assert told.startswith("2 of 3 LR pictures")
     assert "40.3 dB" in told
     assert "most likely by Pillow BOX" in told
+    assert "do not compare" in told
     assert "nor by any" in str(warning([unknown]))
+    kin = Origin(False, "Pillow BICUBIC", 55)
+    assert (kin.harmful, bad.harmful, good.harmful) == (False, True, False)
+    assert "differ a little" in str(warning([kin, good]))
 
 
 def by_torch(hr: Array, scale: int, mode: str, **options: Any) -> Array:

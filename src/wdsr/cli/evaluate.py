@@ -179,6 +179,8 @@ def _run(
     models: list[dict[str, Any]],
     skipped: list[str],
 ) -> Report:
+    import dataclasses
+
     from wdsr.cli.common import row_progress
     from wdsr.evaluate import origin, pairs, perceptual, published, scores
     from wdsr.evaluate.pairing import hr_files
@@ -207,6 +209,8 @@ def _run(
     means = [scores.mean(column) for column in by_method]
     table.add(means)
     known = published.recognise(hr, len(by_method[0]), means[0].psnr, scale, protocol)
+    if known and any(found.harmful for found in origins):
+        known = dataclasses.replace(known, doubt="its LR was made by another resizer")
     others = published.rows(known.name, scale, protocol) if known and not known.doubt else []
     for other in others:
         table.published(other.network, other.psnr, other.parameters)
@@ -243,13 +247,15 @@ class _Table:
 
         self.fields = fields
         self.width = max(18, *(len(method) for method in methods))
-        heads = (COLUMNS[name][0] for name in fields)
-        self._print("picture", "method", *heads)
+        self.heads = [COLUMNS[name][0] for name in fields]
 
     def add(self, rows: list[Row]) -> None:
         """The rows of one picture, or the means."""
         from wdsr.evaluate.report import cells
 
+        if self.heads:  # not before there is a row: what comes first may be an error
+            self._print("picture", "method", *self.heads)
+            self.heads = []
         for i, row in enumerate(rows):
             self._print("" if i else row.name, row.method, *cells(row, self.fields))
 
