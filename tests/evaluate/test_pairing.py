@@ -61,32 +61,44 @@ def test_given_lr_is_used_as_it_is(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_belong_together(tmp_path: Path, hr: str, partner: str) -> None:
-    save(tmp_path / partner, picture(4, 4))
-    found, faults = match([Path(hr)], tmp_path, 4)
-    assert (found, faults) == ({Path(hr): tmp_path / partner}, [])
+    save(tmp_path / "hr" / hr, picture(4, 4))
+    save(tmp_path / "other" / partner, picture(4, 4))
+    found, faults = match(tmp_path / "hr", tmp_path / "other", 4)
+    assert (found, faults) == ({tmp_path / "hr" / hr: tmp_path / "other" / partner}, {})
 
 
 def test_the_plainest_name_wins_and_no_file_is_used_twice(tmp_path: Path) -> None:
-    for name in ("box.png", "boxx4.png"):
+    for name in ("hr/box.png", "hr/boxx4.png", "lr/box.png", "lr/boxx4.png"):
         save(tmp_path / name, picture(4, 4))
-    found, faults = match([Path("box.png"), Path("boxx4.png")], tmp_path, 4)
+    found, faults = match(tmp_path / "hr", tmp_path / "lr", 4)
     assert {hr.name: path.name for hr, path in found.items()} == {
         "box.png": "box.png",
         "boxx4.png": "boxx4.png",
     }
-    assert faults == []
+    assert faults == {}
 
 
 def test_who_stays_alone_is_named(tmp_path: Path) -> None:
-    for name in ("a.png", "x.png", "b.png", "b.bmp"):
+    for name in (
+        "hr/a.png",
+        "hr/b.png",
+        "hr/c.png",
+        "lr/a.png",
+        "lr/x.png",
+        "lr/b.png",
+        "lr/b.bmp",
+    ):
         save(tmp_path / name, picture(4, 4))
-    found, faults = match([Path("a.png"), Path("b.png"), Path("c.png")], tmp_path, 4)
-    assert list(found) == [Path("a.png")]
-    both, missing, alone = map(str, faults)
-    assert "b.bmp and b.png both belong to b.png" in both or "b.png and b.bmp both" in both
-    assert missing.startswith("c.png: has no partner in")
+    found, faults = match(tmp_path / "hr", tmp_path / "lr", 4)
+    assert list(found) == [tmp_path / "hr" / "a.png"]
+    both, missing, alone = map(str, faults.values())
+    assert "b.bmp and b.png both belong to" in both
+    assert missing.startswith(f"{tmp_path / 'hr' / 'c.png'}: has no partner in")
     assert "cx4.png" in missing
-    assert alone.startswith(f"{tmp_path / 'x.png'}: has no HR")
+    assert alone.startswith(f"{tmp_path / 'lr' / 'x.png'}: has no HR")
+    # For one HR file, a folder with partners of others will do.
+    found, faults = match(tmp_path / "hr" / "a.png", tmp_path / "lr", 4)
+    assert (len(found), faults) == (1, {})
 
 
 def grey(height: int, width: int) -> Array:

@@ -131,7 +131,6 @@ def find_makers(
 
     from wdsr import backends, zoo
     from wdsr.evaluate import scores
-    from wdsr.evaluate.pairing import hr_files
 
     if scale < 2:
         raise UsageError(f"scale must be at least 2, not {scale}")
@@ -162,7 +161,7 @@ def find_makers(
         )
     for folder in folders:
         label = str(folder) if folder.resolve().name in makers else folder.resolve().name
-        makers[label] = scores.Finished(folder, hr_files(hr), scale, on_bad=on_bad)
+        makers[label] = scores.Finished(folder, hr, scale, on_bad=on_bad)
     return makers, facts
 
 

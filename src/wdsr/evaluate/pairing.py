@@ -59,11 +59,12 @@ def pairs(
     files = hr_files(hr)
     partners: dict[Path, Path] = {}
     if lr is not None:
-        partners, faults = match(files, lr, scale)
-        for fault in faults:
+        partners, faults = match(hr, lr, scale)
+        for fault in faults.values():
             _tell(fault, on_bad)
-        files = [path for path in files if path in partners]
     for path in files:
+        if lr is not None and path not in partners:
+            continue
         try:
             pair = _pair(path, scale, partners.get(path))
         except PictureError as error:
@@ -77,29 +78,31 @@ def hr_files(hr: Path) -> list[Path]:
     return [hr] if hr.is_file() else list_files(hr, pictures.READABLE_SUFFIXES)
 
 
-def match(hr: list[Path], folder: Path, scale: int) -> tuple[dict[Path, Path], list[PictureError]]:
-    """HR path -> the LR or SR picture of a folder with its name, and who stayed alone."""
+def match(hr: Path, folder: Path, scale: int) -> tuple[dict[Path, Path], dict[Path, PictureError]]:
+    """HR path -> the LR or SR picture of a folder with its name; and who stayed alone, and why.
+
+    A folder may hold more than the one picture, if HR is one file and no folder.
+    """
     named: dict[str, list[Path]] = {}
     for path in list_files(folder, pictures.READABLE_SUFFIXES):
         named.setdefault(path.stem, []).append(path)
     endings = _endings(scale)
     matched: dict[Path, Path] = {}
-    faults = []
-    for path in hr:
+    faults = {}
+    for path in hr_files(hr):
         stem = re.sub(r"(_SRF_\d)?_HR$", "", path.stem)
         found = next((named.pop(name) for end in endings if (name := stem + end) in named), [])
         if len(found) == 1:
             matched[path] = found[0]
         elif found:
             both = " and ".join(other.name for other in found[:2])
-            faults.append(PictureError(f"{folder}: {both} both belong to {path}; take one out"))
+            faults[path] = PictureError(f"{folder}: {both} both belong to {path}; take one out")
         else:
             wanted = f"{stem}.png or {stem}{endings[1]}.png"
-            faults.append(PictureError(f"{path}: has no partner in {folder}, such as {wanted}"))
-    alone = sorted(path for paths in named.values() for path in paths)
-    faults += (
-        PictureError(f"{path}: has no HR picture of its name; take it out") for path in alone
-    )
+            faults[path] = PictureError(f"{path}: has no partner in {folder}, such as {wanted}")
+    for path in sorted(path for paths in named.values() for path in paths):
+        if not hr.is_file():
+            faults[path] = PictureError(f"{path}: has no HR picture of its name; take it out")
     return matched, faults
 
 

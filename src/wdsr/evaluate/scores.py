@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wdsr import metrics
 from wdsr.backends import Backend
 from wdsr.errors import PictureError
-from wdsr.evaluate.pairing import OnBad, Pair, match, pairs, read_partner, size
+from wdsr.evaluate.pairing import OnBad, Pair, hr_files, match, pairs, read_partner, size
 from wdsr.evaluate.protocols import CLASSICAL, Protocol
 from wdsr.inference import run_tiles
 from wdsr.resize import resize
@@ -60,22 +60,23 @@ def model(backend: Backend) -> Method:
 class Finished:
     """SR pictures made before, by whatever program: files of a folder, found by name.
 
-    Raises PictureError if there are none, or if some HR or SR stays alone.
+    Raises PictureError if there are none, or if some HR or SR stays alone; with
+    `on_bad`, an SR alone is told there, and an HR alone fails when its turn comes.
     """
 
-    def __init__(
-        self, folder: Path, hr: list[Path], scale: int, *, on_bad: OnBad | None = None
-    ) -> None:
-        self.files, faults = match(hr, folder, scale)
-        for fault in faults:
+    def __init__(self, folder: Path, hr: Path, scale: int, *, on_bad: OnBad | None = None) -> None:
+        self.files, self.faults = match(hr, folder, scale)
+        ours = set(hr_files(hr))
+        for path, fault in self.faults.items():
             if on_bad is None:
                 raise fault
-            on_bad(fault)
+            if path not in ours:
+                on_bad(fault)
 
     def __call__(self, pair: Pair) -> tuple[Image, None]:
         """The SR of a pair. Raises PictureError if it is unreadable or of another size."""
-        if pair.path not in self.files:
-            raise PictureError(f"{pair.path}: has no finished SR picture")
+        if pair.path in self.faults:
+            raise self.faults[pair.path]
         path = self.files[pair.path]
         sr = read_partner(path, pair.path, pair.hr)
         if sr.shape != pair.hr.shape:
