@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import wdsr
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 
 def one_line(text: str) -> str:
     """A message without line breaks, which a file name may hold."""
     return " ".join(text.splitlines())
+
+
+def row_progress() -> Progress:
+    """A bar on stderr, for commands whose rows on stdout already show how far they are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,  # rich would send rows to stderr
+        disable=not console.is_terminal or sys.stdout.isatty(),
+    )
 
 
 def _show_version(asked: bool) -> None:
