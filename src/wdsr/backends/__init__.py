@@ -85,7 +85,7 @@ def create(
         raise UsageError(f"threads must be at least 1, not {threads}")
     available = installed()
     if model.safetensors:
-        available = _for_safetensors(name, available, model.source)
+        available = _for_safetensors(name, model.source)
     if name == "auto":
         if not available:
             raise BackendError("no inference engine is installed: pip install openvino")
@@ -98,15 +98,14 @@ def create(
     return backend
 
 
-def _for_safetensors(name: str, available: list[str], source: str) -> list[str]:
+def _for_safetensors(name: str, source: str) -> list[str]:
     """The engine that reads safetensors files; the others want a graph, so ONNX."""
     better = f"`wdsr import {source}` makes an .onnx file of it, which every engine reads, faster"
     if name not in ("auto", "torch"):
         raise BackendError(f"{source}: {name} does not read safetensors; {better}")
-    if "torch" not in available:
-        raise BackendError(
-            f"{source}: a safetensors file needs torch: pip install 'wdsr[import]'; {better}"
-        )
+    for package in ("torch", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            raise BackendError(f"{source}: needs {package}: pip install 'wdsr[import]'; {better}")
     return ["torch"]
 
 

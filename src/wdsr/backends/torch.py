@@ -106,9 +106,7 @@ def _from_safetensors(model: Model) -> dict[str, torch.Tensor]:
     try:
         from safetensors.torch import load
     except ImportError as error:
-        raise BackendError(
-            f"{model.source}: reading it needs safetensors: pip install safetensors"
-        ) from error
+        raise BackendError("reading weights needs safetensors: pip install safetensors") from error
     with engine_errors(f"{model.source}: not a safetensors file, or damaged"):
         return {name: weight.float() for name, weight in load(model.safetensors).items()}
 

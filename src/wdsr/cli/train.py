@@ -119,6 +119,10 @@ def export(
     safetensors: Annotated[
         bool, typer.Option("--safetensors", help="Write the weights as .safetensors too.")
     ] = False,
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="HR pictures on which all engines must score alike. [drawn ones]"),
+    ] = None,
 ) -> None:
     """Turn a training run into one .onnx file with its card inside."""
     _need_torch()
@@ -139,6 +143,7 @@ def export(
         facts=known,
         score=lambda model: _scores(model, sets),
         safetensors=safetensors,
+        valid=valid,
     )
     typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")
 

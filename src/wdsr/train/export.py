@@ -24,6 +24,7 @@ from wdsr.errors import TrainingError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train import checkpoint
+from wdsr.train.parity import check_parity
 from wdsr.train.recipe import Recipe
 from wdsr.zoo import Model
 
@@ -72,9 +73,19 @@ def to_safetensors(network: Network, card: ModelCard) -> bytes:
 
 
 def write_model(path: Path, network: Network, card: ModelCard) -> None:
-    """Write a model file of the kind its suffix tells: .onnx or .safetensors."""
-    write = to_safetensors if path.suffix == ".safetensors" else to_onnx
-    write_atomically(path, write(network, card))
+    """Write a model file of the kind its suffix tells: .onnx or .safetensors.
+
+    Raises ModelError if an engine does not score it as the network itself.
+    """
+    if path.suffix == ".safetensors":
+        content = to_safetensors(network, card)
+        model = Model(card, b"", path.name, safetensors=content)
+    else:
+        content = to_onnx(network, card)
+        model = Model(card, content, path.name)
+    if card.channels == 3:
+        check_parity(network, model)
+    write_atomically(path, content)
 
 
 def export_run(
@@ -85,29 +96,37 @@ def export_run(
     facts: Mapping[str, Any],
     score: Callable[[Model], Mapping[str, Any]] = lambda model: {},
     safetensors: bool = False,
+    valid: Path | None = None,
 ) -> Path:
     """Write a run's averaged weights as `<name>-x<scale>.onnx`, with a golden tile beside it.
 
     facts: fields of the card that the run cannot know: licence, data, notes.
     score: measures the exported file; what it returns becomes the card's scores.
     safetensors: write `<name>-x<scale>.safetensors` too, with the same card.
+    valid: HR pictures on which every engine must score as the network does; by
+        default two that are drawn. The card tells the differences.
     Also brings `SHA256SUMS` in the target folder up to date.
 
-    Raises TrainingError if the run has no checkpoint.
+    Raises TrainingError if the run has no checkpoint, ModelError if an engine
+    scores otherwise than the network; nothing is written then.
     """
     state = checkpoint.newest(run)
     if state is None:
         raise TrainingError(f"{run}: no checkpoint here to export")
-    from wdsr.train.loop import averaged  # needs lightning, which exporting does not
+    from wdsr.train.loop import averaged, validation_pairs  # need lightning; importers do not
 
     recipe = Recipe.from_dict(state["recipe"])
     network = averaged(recipe.network, state["average"])
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
     card = card_of(name.removesuffix(f"-x{recipe.network.scale}"), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
-    if scores := score(Model(card, onnx_bytes, card.title)):
-        card = dataclasses.replace(card, scores=scores)
-        onnx_bytes = with_card(onnx_bytes, card)
+    model = Model(card, onnx_bytes, card.title)
+    pairs = validation_pairs(valid, card.scale) if valid else None
+    parity = {engine: round(db, 6) for engine, db in check_parity(network, model, pairs).items()}
+    card = dataclasses.replace(
+        card, scores=score(model) or card.scores, training={**card.training, "parity_db": parity}
+    )
+    onnx_bytes = with_card(onnx_bytes, card)
     target.mkdir(parents=True, exist_ok=True)
     path = target / f"{card.title}.onnx"
     write_atomically(path, onnx_bytes)
