@@ -131,9 +131,10 @@ def test_what_is_no_file_or_of_another_kind(tmp_path: Path) -> None:
 
 
 def test_a_file_too_large_is_not_read(tmp_path: Path) -> None:
-    with (tmp_path / "x.pth").open("wb") as file:
-        file.truncate(2**31 + 1)  # takes no room on disk
-    refused(tmp_path / "x.pth", "2.1 GB")
+    for name in ("x.pth", "x.safetensors"):
+        with (tmp_path / name).open("wb") as file:
+            file.truncate(2**31 + 1)  # takes no room on disk
+        refused(tmp_path / name, "2.1 GB")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from wdsr.errors import ModelError, UsageError
 from wdsr.importers import authors, first_release, keras, plain
 from wdsr.importers.assemble import Around, Assembled
 from wdsr.importers.layout import Layout
-from wdsr.importers.tensors import read_tensors
+from wdsr.importers.tensors import LARGEST, read_tensors
 from wdsr.networks import Network
 
 LAYOUTS: tuple[Layout, ...] = (
@@ -117,8 +117,9 @@ def import_file(
 def _with_card(path: Path) -> zoo.Model | None:
     """The file as a model of ours, if it is one; an ONNX file has to be."""
     if path.suffix == ".safetensors":
-        # A missing file is told of by whoever reads it.
-        content = path.read_bytes() if path.is_file() else b""
+        # One that is missing or too large is told of by whoever reads it.
+        fit = path.is_file() and path.stat().st_size <= LARGEST
+        content = path.read_bytes() if fit else b""
         return zoo.read_model(path) if content and has_card(content, str(path)) else None
     return zoo.read_model(path) if path.suffix == ".onnx" else None
 
