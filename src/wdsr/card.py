@@ -1,7 +1,7 @@
 """The model card: what a weights file must say about itself to be used safely.
 
-A card travels inside its ONNX file, as JSON under the metadata key "wdsr".
-It is read here without any engine, by walking the file's outermost fields.
+A card travels inside its file, ONNX or safetensors, as JSON under the metadata
+key "wdsr". It is read here without any engine, from the file's outermost fields.
 """
 
 from __future__ import annotations
@@ -171,3 +171,38 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return result, position
     raise ValueError("varint too long")
+
+
+def read_safetensors_card(content: bytes, source: str) -> ModelCard:
+    """The card inside a safetensors file.
+
+    content: the file's bytes. source: how messages name it.
+    Raises ModelError if it is no such file or carries no card.
+    """
+    text = _safetensors_metadata(content, source).get(METADATA_KEY)
+    if not isinstance(text, str):
+        raise ModelError(
+            f"{source}: a safetensors file without a wdsr card; `wdsr import` makes one with it"
+        )
+    try:
+        return ModelCard.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+
+
+def has_card(content: bytes, source: str) -> bool:
+    """Whether a safetensors file carries a card. Raises ModelError if it is no such file."""
+    return METADATA_KEY in _safetensors_metadata(content, source)
+
+
+def _safetensors_metadata(content: bytes, source: str) -> dict[str, Any]:
+    """A file is the length of its header (8 bytes, little-endian), the header in JSON, numbers."""
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + length]) if 8 + length <= len(content) else None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise ModelError(f"{source}: not a safetensors file, or damaged")
+    metadata = header.get("__metadata__", {})
+    return metadata if isinstance(metadata, dict) else {}

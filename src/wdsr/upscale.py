@@ -276,7 +276,7 @@ def load(
     Example: `wdsr.load("wdsr-b-8", scale=4).upscale("photo.jpg")`
 
     model: the name of a shipped model (`wdsr models` lists them) or the path
-        of an .onnx file that `wdsr export` wrote.
+        of an .onnx or .safetensors file that `wdsr export` or `wdsr import` wrote.
     scale: 1 to 64, not necessarily whole.
     The rest: see `Upscaler`.
     """

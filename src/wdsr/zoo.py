@@ -1,4 +1,4 @@
-"""The models that come with wdsr, and any other ONNX file with a card."""
+"""The models that come with wdsr, and any other ONNX or safetensors file with a card."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from wdsr.card import ModelCard, read_card
+from wdsr.card import ModelCard, read_card, read_safetensors_card
 from wdsr.errors import ModelError, UsageError
 
 DEFAULT_MODEL = "wdsr-b-8"
+SUFFIXES = (".onnx", ".safetensors")  # of model files
 _WEIGHTS = resources.files("wdsr") / "weights"
 
 
@@ -19,13 +20,14 @@ class Model:
     """Weights, and the card that was read from them."""
 
     card: ModelCard
-    onnx: bytes
+    onnx: bytes  # the file, for any engine; empty if it is a safetensors file
     source: str  # file name, for messages
+    safetensors: bytes = b""  # the file, for torch only
 
     @property
     def sha256(self) -> str:
-        """Of the ONNX file."""
-        return hashlib.sha256(self.onnx).hexdigest()
+        """Of the file."""
+        return hashlib.sha256(self.onnx or self.safetensors).hexdigest()
 
 
 def checksums() -> dict[str, str]:
@@ -45,7 +47,7 @@ def scales(name: str) -> list[int]:
         return [read_model(Path(name)).card.scale]
     catalogue = _catalogue()
     if name not in catalogue:
-        choice = " or ".join([*catalogue, "the path of an .onnx file"])
+        choice = " or ".join([*catalogue, "the path of an .onnx or .safetensors file"])
         raise UsageError(f"no model {name!r}: give {choice}")
     return catalogue[name]
 
@@ -67,10 +69,13 @@ def find(name: str, scale: int) -> Model:
 def read_model(path: Path) -> Model:
     """A model file from anywhere. Raises ModelError if it is unreadable or has no card."""
     try:
-        onnx = path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot read this model: {error.strerror}") from error
-    return Model(read_card(onnx, str(path)), onnx, str(path))
+    if path.suffix == ".safetensors":
+        card = read_safetensors_card(content, str(path))
+        return Model(card, b"", str(path), safetensors=content)
+    return Model(read_card(content, str(path)), content, str(path))
 
 
 def golden_tile(title: str) -> bytes:
@@ -79,7 +84,7 @@ def golden_tile(title: str) -> bytes:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(".onnx")
+    return name.endswith(SUFFIXES)
 
 
 def _catalogue() -> dict[str, list[int]]:

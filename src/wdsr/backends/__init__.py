@@ -84,6 +84,8 @@ def create(
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be at least 1, not {threads}")
     available = installed()
+    if model.safetensors:
+        available = _for_safetensors(name, model.source)
     if name == "auto":
         if not available:
             raise BackendError("no inference engine is installed: pip install openvino")
@@ -94,6 +96,17 @@ def create(
         module = importlib.import_module(f"wdsr.backends.{name}")
         backend: Backend = module.create(model, precision=precision, device=device, threads=threads)
     return backend
+
+
+def _for_safetensors(name: str, source: str) -> list[str]:
+    """The engine that reads safetensors files; the others want a graph, so ONNX."""
+    better = f"`wdsr import {source}` makes an .onnx file of it, which every engine reads, faster"
+    if name not in ("auto", "torch"):
+        raise BackendError(f"{source}: {name} does not read safetensors; {better}")
+    for package in ("torch", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            raise BackendError(f"{source}: needs {package}: pip install 'wdsr[import]'; {better}")
+    return ["torch"]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from wdsr.cli import compare, evaluate, models, train, upscale
+from wdsr.cli import compare, evaluate, importing, models, train, upscale
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -28,6 +28,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)
 app.command("export")(train.export)
+app.command("import")(importing.import_)
 
 # Typer has its own copy of click in some versions; either way this is the base of usage errors.
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]

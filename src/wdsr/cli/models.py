@@ -45,7 +45,7 @@ def _set5(scores: Mapping[str, Any]) -> str:
 
 
 def info(
-    file: Annotated[str, typer.Argument(help="A picture, an .onnx file, or MODEL-xSCALE.")],
+    file: Annotated[str, typer.Argument(help="A picture, a model file, or MODEL-xSCALE.")],
 ) -> None:
     """Show the facts of a picture or of a model."""
     from wdsr import picture, zoo
@@ -57,7 +57,7 @@ def info(
         _print_model(titles[file])
     elif file in (model.card.name for model in models):
         raise UsageError(f"{file} comes at several scales: choose {' or '.join(titles)}")
-    elif file.endswith(".onnx"):
+    elif file.endswith(zoo.SUFFIXES):
         _print_model(zoo.read_model(path))
     else:
         _print_picture(picture.read(path), path)

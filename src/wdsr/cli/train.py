@@ -36,7 +36,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak rate.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="Weights to begin from: MODEL-xSCALE or an .onnx file.")
+        str | None, typer.Option(help="Weights to begin from: MODEL-xSCALE or a model file.")
     ] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Stop cleanly after so long.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads. [all]")] = None,
@@ -116,6 +116,13 @@ def export(
         list[str] | None,
         typer.Option(help="NAME=FOLDER of HR pictures to score for the card; may be repeated."),
     ] = None,
+    safetensors: Annotated[
+        bool, typer.Option("--safetensors", help="Write the weights as .safetensors too.")
+    ] = False,
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="HR pictures on which all engines must score alike. [drawn ones]"),
+    ] = None,
 ) -> None:
     """Turn a training run into one .onnx file with its card inside."""
     _need_torch()
@@ -135,6 +142,8 @@ def export(
         name=name or run.resolve().name,
         facts=known,
         score=lambda model: _scores(model, sets),
+        safetensors=safetensors,
+        valid=valid,
     )
     typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")
 
@@ -183,11 +192,11 @@ def _weights(start: str | None) -> Any:
     from wdsr import zoo
     from wdsr.backends.torch import read_weights
 
-    if start.endswith(".onnx"):
+    if start.endswith(zoo.SUFFIXES):
         return read_weights(zoo.read_model(Path(start)))
     name, _, scale = start.rpartition("-x")
     if not name or not scale.isdecimal():
-        raise UsageError(f"start must be MODEL-xSCALE or an .onnx file, not {start!r}")
+        raise UsageError(f"start must be MODEL-xSCALE or a model file, not {start!r}")
     return read_weights(zoo.find(name, int(scale)))
 
 
