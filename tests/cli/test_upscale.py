@@ -22,6 +22,7 @@ from PIL import Image
 import wdsr as package
 from wdsr import picture as pictures
 from wdsr import zoo
+from wdsr.batch import manifest
 from wdsr.upscale import chain
 
 Array = NDArray[Any]
@@ -59,9 +60,10 @@ def repeated(array: Array, times: int) -> Array:
 
 
 def files(folder: str | Path = ".") -> list[str]:
-    """Every file below a folder, hidden ones too."""
+    """Every file below a folder, hidden ones too, but for what a batch remembers."""
     root = Path(folder)
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    found = (path for path in root.rglob("*") if path.is_file() and path.name != manifest.NAME)
+    return sorted(str(path.relative_to(root)) for path in found)
 
 
 def one_line(ran: Any, *words: str) -> None:
