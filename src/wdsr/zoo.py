@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from wdsr.card import ModelCard, read_card
-from wdsr.errors import ModelError, UsageError
+from wdsr.errors import ModelError, UnsafeModelError, UsageError
+from wdsr.graph import check_graph
 
 DEFAULT_MODEL = "wdsr-b-8"
+MOST_BYTES = 2**29  # of a model file
+_PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([version]) for version in range(2, 6)))
 _WEIGHTS = resources.files("wdsr") / "weights"
 
 
@@ -65,12 +69,30 @@ def find(name: str, scale: int) -> Model:
 
 
 def read_model(path: Path) -> Model:
-    """A model file from anywhere. Raises ModelError if it is unreadable or has no card."""
+    """A model file from anywhere, looked through before anything runs it.
+
+    Raises ModelError if it is unreadable or has no card, UnsafeModelError if it
+    holds what no enlarging network needs or its card is not true.
+    """
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe or a device may never end
+            what = "Is a directory" if stat.S_ISDIR(state.st_mode) else "not a file"
+            raise ModelError(f"{path}: cannot read this model: {what}")
+        if state.st_size > MOST_BYTES:
+            fault = f"has {state.st_size / 1e6:.0f} MB, models have at most {MOST_BYTES / 1e6:.0f}"
+            raise UnsafeModelError(f"{path}: {fault}")
         onnx = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot read this model: {error.strerror}") from error
-    return Model(read_card(onnx, str(path)), onnx, str(path))
+    if onnx.startswith(_PICKLES):
+        raise UnsafeModelError(
+            f"{path}: not an ONNX file but a pickle or an archive, as torch writes; opening one "
+            "can run any code, so it was not opened"
+        )
+    card = read_card(onnx, str(path))
+    check_graph(onnx, card, str(path))
+    return Model(card, onnx, str(path))
 
 
 def golden_tile(title: str) -> bytes:
