@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -31,6 +32,7 @@ class Results:
         self._lock = threading.Lock()  # of what follows
         self._manifests: dict[str, Manifest] = {}
         self._cleaned: set[Path] = set()
+        self._twin_lock = threading.Lock()
         self._twins: dict[tuple[int, int], str] = {}  # of files written -> name
 
     def check(self, job: Job) -> None:
@@ -77,33 +79,35 @@ class Results:
 
         Raises ExistsError, WriteError.
         """
-        target, manifest = job.target, self._manifest(job)
-        if job.twin and (other := self._twin(target)) not in ("", job.target_name):
-            raise WriteError(
-                f"{target}: this file system takes the name for that of {other}, which would be "
-                "lost; rename one of their inputs"
-            )
-        mergeable = not replaces and (self._resume or manifest is not None)
-        if not (mergeable and is_there(target) and _holds(target, content)):
-            try:
-                write_atomically(
-                    target,
-                    content,
-                    overwrite=bool(replaces),
-                    verify=verify,
-                    sync=manifest is None,  # which syncs folders for several names at a time
-                )
-            except ExistsError:  # of another process that does the same, perhaps
-                if not (mergeable and _holds(target, content)):
-                    raise
-            except OSError as error:  # which names the temporary file
-                raise unwritable(target, error) from error
-        if job.twin:
-            state = target.stat()
-            self._twins[state.st_dev, state.st_ino] = job.target_name
+        manifest = self._manifest(job)
+        with self._twin_lock if job.twin else contextlib.nullcontext():
+            if job.twin:
+                self._check_twin(job)
+            # What another run has left, or another process that does the same has just written.
+            mergeable = not replaces and (self._resume or manifest is not None)
+            if not (mergeable and is_there(job.target) and _holds(job.target, content)):
+                try:
+                    write_atomically(
+                        job.target,
+                        content,
+                        overwrite=bool(replaces),
+                        verify=verify,
+                        sync=manifest is None,  # which syncs folders for several names at a time
+                    )
+                except ExistsError:
+                    if not mergeable:
+                        raise
+                    if not _holds(job.target, content):
+                        fault = "is there already and is not what this would write"
+                        raise ExistsError(f"{job.target}: {fault}; use -y to replace it") from None
+                except OSError as error:  # which names the temporary file
+                    raise unwritable(job.target, error) from error
+            if job.twin:
+                state = job.target.stat()
+                self._twins[state.st_dev, state.st_ino] = job.target_name
         if manifest:
             output = hashlib.sha256(content).digest()
-            manifest.note(target, Entry(digest, self._key, output, len(content)))
+            manifest.note(job.target, Entry(digest, self._key, output, len(content)))
 
     def prepare(self, folder: Path) -> None:
         """Make a folder, and clean it of what a killed run has left. Raises OSError.
@@ -138,13 +142,18 @@ class Results:
                 self._manifests[job.root] = Manifest(Path(job.root))
             return self._manifests[job.root]
 
-    def _twin(self, target: Path) -> str:
-        """The name by which the target was written in this run; "" if it was not."""
+    def _check_twin(self, job: Job) -> None:
+        """Refuse to replace a result of this run that has the name in another spelling."""
         try:
-            state = target.stat()
+            state = job.target.stat()
         except OSError:
-            return ""
-        return self._twins.get((state.st_dev, state.st_ino), "")
+            return
+        other = self._twins.get((state.st_dev, state.st_ino), job.target_name)
+        if other != job.target_name:
+            raise WriteError(
+                f"{job.target}: this file system takes the name for that of {other}, which would "
+                "be lost; rename one of their inputs"
+            )
 
 
 def is_there(path: Path) -> bool:

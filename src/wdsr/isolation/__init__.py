@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Not `-m`, and with -P: no file in the folder where the command runs may pass for a module.
 _RUN = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
 _RUN += "from wdsr.isolation.worker import main; main()"
-_START_SECONDS = 60  # for a worker to get ready on a machine that is busy
+_START_SECONDS, _GRACE_SECONDS = 60, 10  # to get ready, and to answer, on a busy machine
 
 
 def read(
@@ -91,14 +91,18 @@ class Worker:
 
     def __init__(self) -> None:
         command = [sys.executable, "-P", "-c", _RUN, json.dumps(sys.path)]
-        self._process = subprocess.Popen(  # noqa: S603
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # what decoders say to developers
-            # Ctrl-C is for us; we end the worker, or it sees its pipe end.
-            process_group=0 if sys.platform != "win32" else None,
-        )
+        try:
+            self._process = subprocess.Popen(  # noqa: S603
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # what decoders say to developers
+                # Ctrl-C is for us; we end the worker, or it sees its pipe end.
+                process_group=0 if sys.platform != "win32" else None,
+            )
+        except OSError as error:
+            fault = f"no process for decoding can be started ({error.strerror})"
+            raise DecoderError(f"{fault}; end some other programs") from error
         assert self._process.stdout is not None
         wire.widen(self._process.stdout)
         self._fresh = True
@@ -112,7 +116,7 @@ class Worker:
         room = limits.memory + 64 * header.pixels * max(header.frames, 1)
         request = json.dumps({"task": task, "seconds": seconds, "room": room, **options}).encode()
         # A wall clock tells little on a busy machine: it only catches what waits for ever.
-        patience = 10 * seconds + (_START_SECONDS if self._fresh else 10)
+        patience = 10 * seconds + (_START_SECONDS if self._fresh else _GRACE_SECONDS)
         late = threading.Event()
 
         def end() -> None:
@@ -122,8 +126,8 @@ class Worker:
         timer = threading.Timer(patience, end)
         timer.start()
         try:
-            answer = self._exchange(request, data, room)
-        except (OSError, EOFError) as error:  # its pipe has ended, and so has it
+            verdict, value = self._exchange(request, data, room)
+        except Exception as error:  # its pipe has ended, or brought what is no answer
             self.close()
             spent = patience if late.is_set() else seconds
             raise self._death(options["name"], spent, room, late.is_set()) from error
@@ -133,7 +137,6 @@ class Worker:
         finally:
             timer.cancel()
         self._fresh = False
-        verdict, value = answer
         if verdict != "done":
             kind = getattr(errors, verdict, PictureError)
             raise kind(value)
