@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from wdsr.batch.manifest import Entry, Manifest
 from wdsr.batch.plan import STREAM, Job
 from wdsr.errors import ExistsError, WriteError
 from wdsr.files import clean_leftovers, write_atomically
+
+_FRESH_SECONDS = 5  # notes are kept once a second
 
 
 class Results:
@@ -58,6 +61,8 @@ class Results:
                 return None
         if self._overwrite:
             return True
+        if job.root and not known and time.time() - target.lstat().st_mtime < _FRESH_SECONDS:
+            return False  # by another process, perhaps, that has yet to note it: see `put`
         if not self._resume:
             fault = "exists already; use -y to replace it, or --resume if an earlier run made it"
             raise ExistsError(f"{target}: {fault}")
