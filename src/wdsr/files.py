@@ -118,7 +118,7 @@ def read_file(path: Path, *, max_bytes: int, name: str = "") -> bytes:
                     f"{name}: has {state.st_size / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} "
                     "are read; raise it with --limit bytes=N"
                 )
-            return file.read(max_bytes)
+            return file.read(state.st_size + 1)  # it may be growing: no more than that
     except FileNotFoundError as error:
         raise FileError(f"{name}: does not exist; name a picture file") from error
     except OSError as error:

@@ -271,10 +271,13 @@ def _settling(work: _Work) -> Iterator[None]:
 
 
 def _receive(most: int) -> bytes:
-    data = sys.stdin.buffer.read(most + 1)
-    if len(data) > most:
-        raise LimitError(f"stdin: has more than {most} bytes")
-    return data
+    data = bytearray()
+    while chunk := sys.stdin.buffer.read(1 << 20):
+        data += chunk
+        if len(data) > most:
+            fault = f"has more than {most / 1e6:.0f} MB; raise that with --limit bytes=N"
+            raise LimitError(f"stdin: {fault}")
+    return bytes(data)
 
 
 def _send(data: bytes) -> None:
