@@ -169,6 +169,11 @@ def test_a_loop_of_pages_ends() -> None:
     assert read_header(tiff_loop()).frames == 1
 
 
+def test_an_offset_beyond_any_memory_ends() -> None:
+    for offset in (2**62, 2**63, 2**64 - 1):
+        assert read_header(b"II+\0\x08\0\0\0" + struct.pack("<Q", offset)).pixels == 0
+
+
 def test_a_limit_can_be_raised_and_must_make_sense() -> None:
     bomb = jpeg_bomb()
     assert check_header(bomb, "x", Limits(pixels=65500**2)).pixels == 65500**2

@@ -92,8 +92,8 @@ def read_header(data: bytes, most_frames: int = 10_000) -> Header:
         if re.match(magic, data, re.DOTALL):
             try:
                 walk(data, header, most_frames)
-            except (struct.error, IndexError):
-                break  # cut short
+            except (struct.error, IndexError, OverflowError):
+                break  # cut short, or pointing far beyond
     return header
 
 
