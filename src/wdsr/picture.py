@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wdsr.errors import PictureError, UsageError
+from wdsr.errors import DamageError, PictureError, UsageError
 from wdsr.files import write_atomically
 
 if TYPE_CHECKING:
@@ -132,7 +132,13 @@ def check_format(format: str, height: int, width: int, *, alpha: bool = False) -
         raise PictureError(f"{format} cannot hold transparency; use {others}")
 
 
-def read(source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) -> Picture:
+def read(
+    source: Path | bytes,
+    *,
+    name: str = "",
+    max_pixels: int = MAX_PIXELS,
+    best_effort: bool = False,
+) -> Picture:
     """Decode a file, or the bytes of one.
 
     Example: `picture = read(Path("photo.jpg"))`
@@ -143,6 +149,7 @@ def read(source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) 
 
     name: what messages call the picture; its path unless given.
     max_pixels: a header that declares more is refused before decoding.
+    best_effort: a damaged file gives what can be decoded of it, the rest grey or black.
 
     Raises PictureError for a file that is missing, no picture, damaged, cut
     short, too large, of several pages or frames, or of samples not in `Picture`.
@@ -151,7 +158,10 @@ def read(source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) 
     data = source if isinstance(source, bytes) else _contents(source, name)
     kind = _sniff(data, name)
     readers = {"bmp": _read_bmp, "ppm": _read_ppm}
-    picture = readers.get(kind, _read_vips)(data, kind, name, max_pixels)
+    if best_effort and kind not in readers:
+        picture = _read_vips(data, kind, name, max_pixels, "none")
+    else:
+        picture = readers.get(kind, _read_vips)(data, kind, name, max_pixels)
     return replace(picture, format=kind, alpha=None if _is_opaque(picture) else picture.alpha)
 
 
@@ -289,9 +299,9 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
         raise PictureError(f"{name}: declares {width} x {height} pixels, {limit}; cut it up first")
 
 
-def _undecodable(name: str, kind: str, reason: object) -> PictureError:
+def _undecodable(name: str, kind: str, reason: object) -> DamageError:
     fault = f"cannot be decoded as {kind} ({reason})"
-    return PictureError(f"{name}: {fault}; it is damaged, cut short or unusual")
+    return DamageError(f"{name}: {fault}; it is damaged, cut short or unusual")
 
 
 @functools.cache

@@ -139,6 +139,17 @@ class Upscaler:
             raise ModelError(f"{model}: does not enlarge; give another model")
         self._backends: dict[tuple[int, str], Backend] = {}
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What shapes a result beside the model's weights, as plain values."""
+        return {
+            "target": dataclasses.asdict(self.target),
+            "backend": self._backend_name,
+            "precision": self._options["precision"],
+            "device": self._options["device"],
+            "self_ensemble": self.self_ensemble,
+        }
+
     @overload
     def upscale(
         self, x: str | Path, *, output: str | Path | None = None, on_progress: OnProgress = ...

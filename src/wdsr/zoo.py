@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from wdsr.card import ModelCard, read_card, read_safetensors_card
-from wdsr.errors import ModelError, UsageError
+from wdsr.errors import ModelError, UnsafeModelError, UsageError
+from wdsr.graph import check_graph
 
 DEFAULT_MODEL = "wdsr-b-8"
 SUFFIXES = (".onnx", ".safetensors")  # of model files
+MOST_BYTES = 2**29  # of a model file
+_PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([version]) for version in range(2, 6)))
 _WEIGHTS = resources.files("wdsr") / "weights"
 
 
@@ -67,15 +71,33 @@ def find(name: str, scale: int) -> Model:
 
 
 def read_model(path: Path) -> Model:
-    """A model file from anywhere. Raises ModelError if it is unreadable or has no card."""
+    """A model file from anywhere, looked through before anything runs it.
+
+    Raises ModelError if it is unreadable or has no card, UnsafeModelError if it
+    holds what no enlarging network needs or its card is not true.
+    """
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe or a device may never end
+            what = "Is a directory" if stat.S_ISDIR(state.st_mode) else "not a file"
+            raise ModelError(f"{path}: cannot read this model: {what}")
+        if state.st_size > MOST_BYTES:
+            fault = f"has {state.st_size / 1e6:.0f} MB, models have at most {MOST_BYTES / 1e6:.0f}"
+            raise UnsafeModelError(f"{path}: {fault}")
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot read this model: {error.strerror}") from error
+    if content.startswith(_PICKLES):
+        raise UnsafeModelError(
+            f"{path}: not a model file but a pickle or an archive, as torch writes; opening one "
+            "can run any code, so it was not opened"
+        )
     if path.suffix == ".safetensors":
         card = read_safetensors_card(content, str(path))
         return Model(card, b"", str(path), safetensors=content)
-    return Model(read_card(content, str(path)), content, str(path))
+    card = read_card(content, str(path))
+    check_graph(content, card, str(path))
+    return Model(card, content, str(path))
 
 
 def golden_tile(title: str) -> bytes:

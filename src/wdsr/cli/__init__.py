@@ -6,6 +6,7 @@ Heavy imports stay inside the commands, so that `wdsr --help` answers at once.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -41,8 +42,20 @@ def _root(context: typer.Context, version: Version = False) -> None:
         raise typer.Exit(2)
 
 
+class _EndedError(BaseException):
+    """The system, or whoever watches over us, wants the command to end: as Ctrl-C, but quieter."""
+
+
+def _end(*_: object) -> None:
+    raise _EndedError
+
+
 def main() -> None:
-    """Run the command. Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted."""
+    """Run the command.
+
+    Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted; 143: ended by SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _end)
     code = _run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -68,6 +81,8 @@ def _run(arguments: list[str]) -> int:
         return _fail(f"{message} ({path} --help)", 2)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left", 130)
+    except _EndedError:
+        return _fail("ended; nothing half-written is left", 143)
     except BrokenPipeError:  # the reader of our output has gone: nobody to say it to
         return 1
     except OSError as error:

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
 
 def one_line(text: str) -> str:
-    """A message without line breaks, which a file name may hold."""
-    return " ".join(text.splitlines())
+    """A message that prints on one line, whatever the file names in it.
+
+    Names may hold line breaks, codes that a terminal would obey, and bytes that are no text.
+    """
+    line = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def row_progress() -> Progress:
