@@ -10,7 +10,9 @@ from pathlib import Path
 from wdsr.card import ModelCard, read_card
 from wdsr.errors import ModelError, UsageError
 
-DEFAULT_MODEL = "wdsr-b-8"
+DEFAULT_MODEL = "wdsr-b-8"  # the classical one: for clean pictures, and in doubt
+PHOTO_MODEL = "wdsr-photo"  # for real photographs; may not be shipped yet
+AUTO = "auto"  # one of the two, chosen for each picture
 _WEIGHTS = resources.files("wdsr") / "weights"
 
 
@@ -37,6 +39,11 @@ def checksums() -> dict[str, str]:
 def shipped() -> list[Model]:
     """Every shipped model, by name and scale."""
     return [_shipped(name, scale) for name, have in _catalogue().items() for scale in have]
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a model of that name comes with wdsr, at any scale."""
+    return name in _catalogue()
 
 
 def scales(name: str) -> list[int]:

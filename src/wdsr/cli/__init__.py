@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from wdsr.cli import evaluate, models, train, upscale
+from wdsr.cli import degrade, evaluate, models, train, upscale
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("upscale")(upscale.upscale)
 app.command("models")(models.models)
 app.command("info")(models.info)
+app.command("degrade")(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
 app.command("export")(train.export)

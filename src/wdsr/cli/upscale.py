@@ -68,8 +68,13 @@ def upscale(
     ] = None,
     model: Annotated[
         str,
-        typer.Option("-n", "--model", metavar="NAME", help="See `wdsr models`; or an .onnx file."),
-    ] = "wdsr-b-8",
+        typer.Option(
+            "-n",
+            "--model",
+            metavar="NAME",
+            help="See `wdsr models`; or an .onnx file; or auto: clean or damaged, by a look.",
+        ),
+    ] = "auto",
     tile: Annotated[
         str,
         typer.Option(
@@ -199,6 +204,8 @@ def _one(
         f"{picture.width} x {picture.height} -> {result.width} x {result.height} "
         f"in {time.perf_counter() - began:.1f} s"
     )
+    if told := upscaler.choice(picture).tell(figures=verbose):
+        line += f"; {told}"
     return f"{line} ({upscaler.describe(picture)})" if verbose else line
 
 

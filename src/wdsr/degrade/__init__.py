@@ -22,6 +22,8 @@ from wdsr.degrade.presets import PRESETS
 from wdsr.degrade.step import Pixels, to_pixels
 from wdsr.errors import UsageError
 
+__all__ = ["MARGIN", "PRESETS", "preset"]
+
 # LR pixels next to a border that a step may have had to guess beyond. Where more of the
 # picture is at hand, degrade a patch this much larger on each side and cut the result.
 MARGIN = 4

@@ -38,8 +38,9 @@ def poisson(photons: Range) -> Step:
 def camera(strength: Range) -> Step:
     """What is left of a sensor's noise when a camera has made a picture of it.
 
-    Shot and read noise in linear light, so that midtones are noisiest on the
-    way back to sRGB; coarser in colour than in brightness, as after demosaicing.
+    Shot and read noise of linear light, as sRGB's curve shows it: steeper in
+    the shadows, so that light and dark end up about equally noisy. Coarser in
+    colour than in brightness, as after demosaicing.
 
     strength: deviation of brightness in midtones, in levels, about.
     """
@@ -47,16 +48,16 @@ def camera(strength: Range) -> Step:
     def step(image: Image, rng: Generator) -> Image:
         height, width = image.shape[:2]
         linear = (np.clip(image, 0, 255) / np.float32(255)) ** np.float32(2.2)
+        middle = np.float32(0.22)  # (1 / 2)^2.2
+        read = np.float32(rng.uniform(0.01, 0.1))
+        deviation = np.sqrt((linear + read) / (middle + read))
+        deviation *= (np.maximum(linear, np.float32(0.02)) / middle) ** np.float32(1 / 2.2 - 1)
+        deviation *= np.float32(rng.uniform(*strength))
         fine = rng.standard_normal((height, width, 1), np.float32)
         coarse = rng.standard_normal(((height + 1) // 2, (width + 1) // 2, 3), np.float32)
         coarse = coarse.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
         share = np.float32(rng.uniform(0.3, 0.9))  # of the noise that is colour
-        # At middle grey, (1/2)^2.2 = 0.22 of white, one level is 0.0037 of white.
-        level = 0.0037 * rng.uniform(*strength)
-        read = np.float32(rng.uniform(0.01, 0.1))
-        deviation = np.sqrt((linear + read) / (np.float32(0.22) + read)) * np.float32(level)
-        noisy = np.maximum(linear + deviation * (fine + share * coarse), 0)
-        made: Image = np.float32(255) * noisy ** np.float32(1 / 2.2)
-        return made
+        noisy: Image = image + deviation * (fine + share * coarse)
+        return noisy
 
     return step
