@@ -84,9 +84,11 @@ def choose(picture: Picture) -> Choice:
     if picture.white != 255:
         return Choice(classical, "not of 8 bits: values are kept, not cleaned")
     seen = look(picture)
-    if seen is None:
-        return Choice(classical, "too small to judge")
-    return _weigh(seen, classical, others[0])
+    if seen is not None:
+        return weigh(seen, classical, others[0])
+    if picture.quality is not None and _stated(picture.quality) >= 1:
+        return Choice(others[0], f"JPEG quality {picture.quality}")
+    return Choice(classical, "too small to judge")
 
 
 def look(picture: Picture) -> Look | None:
@@ -103,7 +105,7 @@ def look(picture: Picture) -> Look | None:
     return Look(picture.quality, _blocks(windows), noise, grain, fineness, len(windows))
 
 
-def _weigh(seen: Look, classical: str, photo: str) -> Choice:
+def weigh(seen: Look, classical: str, photo: str) -> Choice:
     """Add up the evidence. What each part is divided by was found by the scores of both models."""
     parts = [_compression(seen), _noisiness(seen), _softness(seen)]
     total = sum(share for share, _ in parts)
@@ -120,13 +122,18 @@ def _weigh(seen: Look, classical: str, photo: str) -> Choice:
 
 def _compression(seen: Look) -> tuple[float, str]:
     # Chance makes one of eight columns stand out a little, the more the fewer windows there are.
-    blocks = seen.blocks / (0.1 + 0.3 / seen.windows**0.5)
+    alone = 0.1 + 0.3 / seen.windows**0.5
     if seen.quality is None or _is_lying(seen):
-        return blocks, "JPEG blocks"
-    stated = (100 - seen.quality) / 12
-    if blocks > 2 * stated:
-        return blocks, f"JPEG blocks of a save before the last (quality {seen.quality})"
-    return max(stated, blocks), f"JPEG quality {seen.quality}"
+        return seen.blocks / alone, "JPEG blocks"
+    stated = _stated(seen.quality)
+    earlier = (seen.blocks - 0.06) / alone  # of smooth pictures, a good save leaves blocks too
+    if earlier > 2 * stated:
+        return earlier, f"JPEG blocks, older than the last save at quality {seen.quality}"
+    return max(stated, earlier), f"JPEG quality {seen.quality}"
+
+
+def _stated(quality: int) -> float:
+    return (100 - quality) / 12
 
 
 def _is_lying(seen: Look) -> bool:
