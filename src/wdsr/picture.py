@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from wdsr.errors import DamageError, PictureError, UsageError
 from wdsr.files import write_atomically
+from wdsr.quality import jpeg_quality
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,6 +80,7 @@ class Picture:
     dpi: tuple[float, float] | None = None  # across, down
     format: str | None = None  # key of FORMATS, as read; None if made from an array
     lossy: bool = False  # came from a lossy file
+    quality: int | None = None  # of the JPEG file it came from, 1 to 100, as its tables say
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, str(self.pixels.dtype)  # ">u2" is none of them
@@ -162,7 +164,9 @@ def read(
         picture = _read_vips(data, kind, name, max_pixels, "none")
     else:
         picture = readers.get(kind, _read_vips)(data, kind, name, max_pixels)
-    return replace(picture, format=kind, alpha=None if _is_opaque(picture) else picture.alpha)
+    quality = jpeg_quality(data) if kind == "jpeg" else None
+    alpha = None if _is_opaque(picture) else picture.alpha
+    return replace(picture, format=kind, alpha=alpha, quality=quality)
 
 
 def write(

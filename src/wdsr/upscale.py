@@ -14,6 +14,7 @@ import numpy as np
 
 from wdsr import backends, zoo
 from wdsr.backends import Backend
+from wdsr.choose import Choice, candidates, choose
 from wdsr.color import extend_under_alpha
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
@@ -111,6 +112,8 @@ class Upscaler:
     ) -> None:
         """Nothing is loaded yet, but unknown models, backends and the like raise here.
 
+        model: as for `zoo.find`, or "auto": the classical or the photo model,
+            chosen for each picture by a look at it (see `choose`).
         tile: side of a tile's core in LR pixels; None chooses. The result is the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
@@ -134,10 +137,17 @@ class Upscaler:
             "threads": threads,
         }
         self._backend_name = backend
-        self._scales = zoo.scales(model)
-        if min(self._scales) < 2:
+        names = candidates() if model == zoo.AUTO else [model]
+        self._scales = {name: zoo.scales(name) for name in names}
+        if min(min(scales) for scales in self._scales.values()) < 2:
             raise ModelError(f"{model}: does not enlarge; give another model")
-        self._backends: dict[tuple[int, str], Backend] = {}
+        self._backends: dict[tuple[str, int, str], Backend] = {}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every model that may be used."""
+        models = (zoo.find(name, s) for name, scales in self._scales.items() for s in scales)
+        return {model.card.title: model.sha256 for model in models}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -214,6 +224,10 @@ class Upscaler:
             alpha = np.clip(grey[..., 0], 0, picture.white)
         return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
+    def choice(self, picture: Picture) -> Choice:
+        """The model for a picture: the one asked for, or with "auto" the one that suits it."""
+        return choose(picture) if self.model == zoo.AUTO else Choice(self.model)
+
     def describe(self, picture: Picture) -> str:
         """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
         height, width = self.target.size(picture.height, picture.width)
@@ -227,12 +241,13 @@ class Upscaler:
     def _passes(self, scale: float, picture: Picture) -> list[Backend]:
         # 8 bits hide bf16's rounding; 16 bits and floats do not.
         precision = self._options["precision"] if picture.white == 255 else "float32"
-        return [self._backend(s, precision) for s in chain(scale, self._scales)]
+        name = self.choice(picture).model
+        return [self._backend(name, s, precision) for s in chain(scale, self._scales[name])]
 
-    def _backend(self, scale: int, precision: str) -> Backend:
-        key = scale, precision
+    def _backend(self, name: str, scale: int, precision: str) -> Backend:
+        key = name, scale, precision
         if key not in self._backends:
-            model = zoo.find(self.model, scale)
+            model = zoo.find(name, scale)
             if model.card.channels != 3:
                 raise ModelError(
                     f"{model.source}: for pictures of {model.card.channels} channels, not RGB"

@@ -12,7 +12,9 @@ from wdsr.card import ModelCard, read_card, read_safetensors_card
 from wdsr.errors import ModelError, UnsafeModelError, UsageError
 from wdsr.graph import check_graph
 
-DEFAULT_MODEL = "wdsr-b-8"
+DEFAULT_MODEL = "wdsr-b-8"  # the classical one: for clean pictures, and in doubt
+PHOTO_MODEL = "wdsr-photo"  # for real photographs; may not be shipped yet
+AUTO = "auto"  # one of the two, chosen for each picture
 SUFFIXES = (".onnx", ".safetensors")  # of model files
 MOST_BYTES = 2**29  # of a model file
 _PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([version]) for version in range(2, 6)))
@@ -43,6 +45,11 @@ def checksums() -> dict[str, str]:
 def shipped() -> list[Model]:
     """Every shipped model, by name and scale."""
     return [_shipped(name, scale) for name, have in _catalogue().items() for scale in have]
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a model of that name comes with wdsr, at any scale."""
+    return name in _catalogue()
 
 
 def scales(name: str) -> list[int]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from wdsr import isolation, zoo
+from wdsr import isolation
 from wdsr import picture as pictures
 from wdsr.batch.memory import check_room
 from wdsr.batch.plan import STREAM, Job
@@ -31,6 +31,7 @@ from wdsr.files import read_file
 from wdsr.headers import Limits
 
 if TYPE_CHECKING:
+    from wdsr.choose import Choice
     from wdsr.picture import Picture
     from wdsr.upscale import Upscaler
 
@@ -66,6 +67,7 @@ class Outcome:
     after: Size | None = None
     seconds: float = 0.0
     engine: str = ""  # model, engine, precision
+    choice: Choice | None = None  # which model was taken and why
     warning: str = ""  # what is wrong with a picture that was taken all the same
 
 
@@ -87,6 +89,7 @@ class _Work:
     before: Size = (0, 0)
     result: Picture | None = None
     engine: str = ""
+    choice: Choice | None = None
 
 
 class Batch:
@@ -198,6 +201,7 @@ class Batch:
 
                 work.result = self._upscaler.upscale_picture(work.picture, tick)
                 work.engine = self._upscaler.describe(work.picture)
+                work.choice = self._upscaler.choice(work.picture)
         work.picture = None
         return work
 
@@ -212,7 +216,13 @@ class Batch:
                 else:
                     self._put(work, content, after)
                 work.outcome = Outcome(
-                    work.job, "done", None, work.before, after, 0.0, work.engine, work.warning
+                    work.job,
+                    "done",
+                    before=work.before,
+                    after=after,
+                    engine=work.engine,
+                    choice=work.choice,
+                    warning=work.warning,
                 )
         work.result = None
         assert work.outcome is not None
@@ -239,9 +249,7 @@ class Batch:
 
     def _key(self) -> bytes:
         """SHA-256 of the model and of all settings that shape a result."""
-        name = self._upscaler.model
-        models = {scale: zoo.find(name, scale).sha256 for scale in zoo.scales(name)}
-        facts = [models, self._upscaler.settings, self._settings.shaping]
+        facts = [self._upscaler.hashes, self._upscaler.settings, self._settings.shaping]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
 
 

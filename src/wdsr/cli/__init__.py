@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from wdsr.cli import compare, evaluate, importing, models, train, upscale
+from wdsr.cli import compare, degrade, evaluate, importing, models, train, upscale
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("upscale")(upscale.upscale)
 app.command("models")(models.models)
 app.command("info")(models.info)
+app.command("degrade")(degrade.degrade)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)

@@ -93,6 +93,8 @@ class Report:
         target = "stdout" if job.target_name == "-" else job.target_name
         line = f"{source} -> {target}: {_size(outcome.before)} -> {_size(outcome.after)}"
         line += f" in {outcome.seconds:.1f} s"
+        if outcome.choice and (told := outcome.choice.tell(figures=self._verbose)):
+            line += f"; {told}"
         return f"{line} ({outcome.engine})" if self._verbose else line
 
     def _progress(self) -> str:
@@ -117,6 +119,8 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
     }
     if outcome.before and outcome.after:
         facts |= {"from": outcome.before, "to": outcome.after, "engine": outcome.engine}
+    if outcome.choice and outcome.choice.reason:
+        facts["model"] = outcome.choice.tell(figures=True)
     if outcome.warning:
         facts["warning"] = outcome.warning
     if outcome.error:

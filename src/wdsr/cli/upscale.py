@@ -51,8 +51,13 @@ def upscale(
     ] = None,
     model: Annotated[
         str,
-        typer.Option("-n", "--model", metavar="NAME", help="See `wdsr models`; or an .onnx file."),
-    ] = "wdsr-b-8",
+        typer.Option(
+            "-n",
+            "--model",
+            metavar="NAME",
+            help="See `wdsr models`; or an .onnx file; or auto: clean or damaged, by a look.",
+        ),
+    ] = "auto",
     tile: Annotated[
         str,
         typer.Option(
