@@ -37,6 +37,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)  # recipe, command, steps, versions
     scores: Mapping[str, Any] = field(default_factory=dict)  # protocol -> set -> score
     notes: str = ""  # what the model is good for, and what not
+    quantised: Mapping[str, Any] = field(default_factory=dict)  # of an int8 file: how, and the loss
 
     def __post_init__(self) -> None:
         for name, (holds, rule) in _RULES.items():
@@ -108,6 +109,7 @@ _RULES: dict[str, _Rule] = {
     "training": _OBJECT,
     "scores": _OBJECT,
     "notes": _TEXT,
+    "quantised": _OBJECT,
 }
 
 

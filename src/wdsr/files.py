@@ -131,7 +131,7 @@ _PART = re.compile(r"\..{1,50}\.[0-9a-f]{8}\.wdsr-part", re.DOTALL)
 
 def write_atomically(
     path: Path,
-    content: bytes,
+    content: bytes | Callable[[Path], None],
     *,
     overwrite: bool = True,
     verify: Callable[[Path], None] = lambda part: None,
@@ -142,6 +142,7 @@ def write_atomically(
     The content goes to a hidden file of its own in the same folder, reaches the
     disk, is verified and gets its name; then the folder reaches the disk.
 
+    content: or a function that writes it into the hidden file.
     overwrite: if not, a file that has this name is kept, even one that has just come.
     verify: called with the hidden file, raises if that is not good.
     sync: False leaves the last step, `sync_folder`, to the caller.
@@ -153,7 +154,10 @@ def write_atomically(
     try:
         with part.open("xb") as stream:
             _claim(stream.fileno())
-            stream.write(content)
+            if callable(content):
+                content(part)
+            else:
+                stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
             verify(part)

@@ -175,6 +175,7 @@ def write(
     *,
     format: str | None = None,  # noqa: A002
     quality: int | None = None,
+    compression: int = 3,
     overwrite: bool = False,
 ) -> None:
     """Encode into a file that is there whole or not at all.
@@ -184,7 +185,7 @@ def write(
     Whatever fails, a file that had the target's name is unharmed.
 
     format: a key of FORMATS; by the target's suffix unless given.
-    quality: see `encode`.
+    quality, compression: see `encode`.
 
     Raises PictureError as `encode` does, if the target exists and may not be
     overwritten, and if the folder cannot be written.
@@ -192,13 +193,20 @@ def write(
     try:
         if not overwrite and target.exists():
             raise PictureError(f"{target}: exists already; allow overwriting or rename the result")
-        write_atomically(target, encode(picture, format or format_of(target), quality=quality))
+        kind = format or format_of(target)
+        write_atomically(target, encode(picture, kind, quality=quality, compression=compression))
     except OSError as error:
         fault = f"cannot be written ({error.strerror or error})"
         raise PictureError(f"{target}: {fault}; choose another place") from error
 
 
-def encode(picture: Picture, format: str, *, quality: int | None = None) -> bytes:  # noqa: A002
+def encode(
+    picture: Picture,
+    format: str,  # noqa: A002
+    *,
+    quality: int | None = None,
+    compression: int = 3,
+) -> bytes:
     """The bytes of a file: `encode(picture, "png")`.
 
     Samples of a type that the format lacks become its finest, rounded: 16 bits
@@ -209,6 +217,7 @@ def encode(picture: Picture, format: str, *, quality: int | None = None) -> byte
     quality: 1..100 for JPEG, WebP and AVIF, which else take 95, but WebP is
         lossless for a picture that never was lossy. From 90 up colour is not
         subsampled in JPEG and AVIF. Other formats are lossless and ignore it.
+    compression: of PNG, 0 (none) to 9 (smallest, slowest).
 
     Raises PictureError if the format cannot hold the picture, and UsageError
     for an unknown format or a quality out of range.
@@ -222,7 +231,7 @@ def encode(picture: Picture, format: str, *, quality: int | None = None) -> byte
     if picture.pixels.dtype.name not in form.types:
         picture = _convert(picture, form.types[-1])
     if form.loader:
-        return _encode_vips(picture, format, quality)
+        return _encode_vips(picture, format, quality, compression)
     if format == "ppm":
         magic = "P5" if picture.pixels.shape[2] == 1 else "P6"
         header = f"{magic}\n{picture.width} {picture.height}\n{picture.white}\n".encode()
@@ -376,7 +385,7 @@ def _field(image: Any, name: str) -> Any:
     return image.get(name) if image.get_typeof(name) else None
 
 
-def _encode_vips(picture: Picture, kind: str, quality: int | None) -> bytes:
+def _encode_vips(picture: Picture, kind: str, quality: int | None, compression: int = 3) -> bytes:
     vips, dtype = _vips(), picture.pixels.dtype.name
     options: dict[str, Any] = {"Q": quality or 95}  # colour is whole from 90 up by libvips' rule
     match kind:
@@ -386,7 +395,7 @@ def _encode_vips(picture: Picture, kind: str, quality: int | None) -> bytes:
             bits = 12 if dtype == "uint16" else 8
             options |= {"compression": "av1", "effort": 0, "bitdepth": bits}
         case "png":  # on photographs faster than libvips' default, and a third smaller
-            options = {"compression": 3, "filter": "up"}
+            options = {"compression": compression, "filter": "up"}
         case "tiff":  # such as every reader can read
             predictor = "none" if dtype == "float32" else "horizontal"
             big = picture.pixels.nbytes > 2**31

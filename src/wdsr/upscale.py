@@ -26,6 +26,7 @@ Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
 LARGEST_SCALE = 64
+SMALL = 100_000  # pixels: up to here, compiling for int8 takes longer than int8 saves
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Upscaler:
         threads: int | None = None,
         tile: int | None = None,
         self_ensemble: bool = False,
+        deterministic: bool = False,
     ) -> None:
         """Nothing is loaded yet, but unknown models, backends and the like raise here.
 
@@ -117,6 +119,8 @@ class Upscaler:
         tile: side of a tile's core in LR pixels; None chooses. The result is the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
+        deterministic: leave nothing to measurements: the same bytes on any machine
+            with the same processor and versions. "auto" precision is then float32.
         """
         for name, number in (("tile", tile), ("threads", threads)):
             if number is not None and number < 1:
@@ -131,6 +135,8 @@ class Upscaler:
         self.target = target or Target(scale=4)
         self.tile = tile
         self.self_ensemble = self_ensemble
+        if deterministic and precision == "auto":
+            precision = "float32"
         self._options: dict[str, Any] = {
             "precision": precision,
             "device": device,
@@ -141,7 +147,7 @@ class Upscaler:
         self._scales = {name: zoo.scales(name) for name in names}
         if min(min(scales) for scales in self._scales.values()) < 2:
             raise ModelError(f"{model}: does not enlarge; give another model")
-        self._backends: dict[tuple[str, int, str], Backend] = {}
+        self._backends: dict[tuple[str, int, str, bool], Backend] = {}
 
     @property
     def hashes(self) -> dict[str, str]:
@@ -207,7 +213,7 @@ class Upscaler:
         """
         height, width = self.target.size(picture.height, picture.width)
         _check_finite(picture)
-        passes = self._passes(max(height / picture.height, width / picture.width), picture)
+        passes = self._passes(picture)
         colour, alpha = picture.pixels, picture.alpha
         # An alpha channel that is the same everywhere needs no network.
         flat = alpha is not None and (alpha == alpha.flat[0]).all()
@@ -230,24 +236,39 @@ class Upscaler:
 
     def describe(self, picture: Picture) -> str:
         """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
-        height, width = self.target.size(picture.height, picture.width)
-        passes = self._passes(max(height / picture.height, width / picture.width), picture)
+        passes = self._passes(picture)
         steps = [
             f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}"
             for p in passes
         ]
         return "; ".join(steps) or "no model: the size stays"
 
-    def _passes(self, scale: float, picture: Picture) -> list[Backend]:
-        # 8 bits hide bf16's rounding; 16 bits and floats do not.
-        precision = self._options["precision"] if picture.white == 255 else "float32"
-        name = self.choice(picture).model
-        return [self._backend(name, s, precision) for s in chain(scale, self._scales[name])]
+    def passes(
+        self, height: int, width: int, white: float, model: str | None = None
+    ) -> list[Backend]:
+        """The backends that enlarge a picture one after another.
 
-    def _backend(self, name: str, scale: int, precision: str) -> Backend:
-        key = name, scale, precision
+        height, width, white: of the picture.
+        model: instead of the one asked for; with "auto" the default one else.
+        """
+        name = model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
+        wanted = self.target.size(height, width)
+        scale = max(wanted[0] / height, wanted[1] / width)
+        # 8 bits hide the rounding of bf16 and int8; 16 bits and floats do not.
+        precision = self._options["precision"] if white == 255 else "float32"
+        small = height * width < SMALL
+        return [self._backend(name, s, precision, small) for s in chain(scale, self._scales[name])]
+
+    def _passes(self, picture: Picture) -> list[Backend]:
+        name = self.choice(picture).model
+        return self.passes(picture.height, picture.width, picture.white, name)
+
+    def _backend(self, name: str, scale: int, precision: str, small: bool) -> Backend:
+        key = name, scale, precision, small and precision == "auto"
         if key not in self._backends:
             model = zoo.find(name, scale)
+            if key[3] and not model.card.quantised:
+                precision = "float32"
             if model.card.channels != 3:
                 raise ModelError(
                     f"{model.source}: for pictures of {model.card.channels} channels, not RGB"

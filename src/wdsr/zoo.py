@@ -107,6 +107,20 @@ def read_model(path: Path) -> Model:
     return Model(card, content, str(path))
 
 
+def quantised(model: Model) -> Model | None:
+    """The int8 version of a model that lies beside its file, if it was made of these weights.
+
+    Raises ModelError if that file is damaged.
+    """
+    file = Path(model.source).with_suffix(".int8.onnx")
+    if checksums().get(model.source) == model.sha256:
+        found = _shipped_file(file.name) if file.name in checksums() else None
+    else:
+        found = read_model(file) if file.is_file() else None
+    same = found is not None and found.card.quantised.get("from_sha256") == model.sha256
+    return found if same else None
+
+
 def golden_tile(title: str) -> bytes:
     """The .npz with a shipped model's input tile `lr` and the `sr` it must give."""
     return _verified(f"{title}.npz")
@@ -127,7 +141,10 @@ def _catalogue() -> dict[str, list[int]]:
 
 
 def _shipped(name: str, scale: int) -> Model:
-    file = f"{name}-x{scale}.onnx"
+    return _shipped_file(f"{name}-x{scale}.onnx")
+
+
+def _shipped_file(file: str) -> Model:
     onnx = _verified(file)
     return Model(read_card(onnx, file), onnx, file)
 

@@ -48,6 +48,8 @@ class TorchBackend:
 
 def create(model: Model, *, precision: str, device: str, threads: int | None) -> TorchBackend:
     """Called by `wdsr.backends.create`."""
+    if precision == "int8" or model.card.quantised:
+        raise BackendError("torch computes in float32 and bf16: use --backend openvino for int8")
     device = device.lower().replace("gpu", "cuda")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -73,14 +73,14 @@ class Results:
     def put(
         self,
         job: Job,
-        content: bytes,
+        content: bytes | Callable[[Path], None],
         digest: bytes,
         replaces: bool | None,
         verify: Callable[[Path], None],
     ) -> None:
         """Write a result, or find it there, and remember it.
 
-        digest: SHA-256 of the input. verify: see `write_atomically`.
+        digest: SHA-256 of the input. content, verify: see `write_atomically`.
 
         Raises ExistsError, WriteError.
         """
@@ -90,6 +90,7 @@ class Results:
                 self._check_twin(job)
             # What another run has left, or another process that does the same has just written.
             mergeable = not replaces and (self._resume or manifest is not None)
+            mergeable &= isinstance(content, bytes)
             if not (mergeable and is_there(job.target) and _holds(job.target, content)):
                 try:
                     write_atomically(
@@ -111,8 +112,10 @@ class Results:
                 state = job.target.stat()
                 self._twins[state.st_dev, state.st_ino] = job.target_name
         if manifest:
-            output = hashlib.sha256(content).digest()
-            manifest.note(job.target, Entry(digest, self._key, output, len(content)))
+            whole = isinstance(content, bytes)
+            output = hashlib.sha256(content).digest() if whole else _digest(job.target)
+            length = len(content) if whole else job.target.stat().st_size
+            manifest.note(job.target, Entry(digest, self._key, output, length))
 
     def prepare(self, folder: Path) -> None:
         """Make a folder, and clean it of what a killed run has left. Raises OSError.

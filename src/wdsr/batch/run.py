@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wdsr import isolation
 from wdsr import picture as pictures
+from wdsr.batch.large import Large
 from wdsr.batch.memory import check_room
 from wdsr.batch.plan import STREAM, Job
 from wdsr.batch.results import Results, unwritable
@@ -29,6 +30,7 @@ from wdsr.errors import (
 )
 from wdsr.files import read_file
 from wdsr.headers import Limits
+from wdsr.stream import Saving
 
 if TYPE_CHECKING:
     from wdsr.choose import Choice
@@ -44,6 +46,8 @@ class Settings:
 
     format: str | None = dataclasses.field(default=None, metadata={"shapes": True})
     quality: int | None = dataclasses.field(default=None, metadata={"shapes": True})
+    compression: int = dataclasses.field(default=3, metadata={"shapes": True})  # of PNG
+    pyramid: bool = dataclasses.field(default=False, metadata={"shapes": True})  # of TIFF
     best_effort: bool = dataclasses.field(default=False, metadata={"shapes": True})
     overwrite: bool = False  # replace whatever has a result's name
     resume: bool = False  # replace our own older results; take whole unremembered ones as done
@@ -86,6 +90,7 @@ class _Work:
     kind: str = ""  # format of the result
     warning: str = ""
     picture: Picture | None = None
+    large: Large | None = None  # instead, if it is enlarged row by row
     before: Size = (0, 0)
     result: Picture | None = None
     engine: str = ""
@@ -171,6 +176,8 @@ class Batch:
                 data = _receive(limits.bytes)
             else:
                 self._results.check(job)
+                if job.target != STREAM and (large := self._large(job)) is not None:
+                    return self._prepared(work, large)
                 data = read_file(job.source, max_bytes=limits.bytes)
             work.digest = hashlib.sha256(data).digest()
             work.replaces = self._results.may_replace(job, work.digest)
@@ -191,24 +198,67 @@ class Batch:
             work.picture, work.before = picture, (picture.width, picture.height)
         return work
 
+    def _large(self, job: Job) -> Large | None:
+        settings = self._settings
+        return Large.of(
+            self._upscaler,
+            job.source,
+            settings.format or pictures.format_of(job.target),
+            limits=settings.limits,
+            pyramid=settings.pyramid,
+        )
+
+    def _prepared(self, work: _Work, large: Large) -> _Work:
+        """A large picture, past everything that can be refused before the long work."""
+        work.digest = large.digest()
+        work.replaces = self._results.may_replace(work.job, work.digest)
+        if work.replaces is None:
+            work.outcome = Outcome(work.job, "skipped")
+        else:
+            self._results.prepare(work.job.target.parent)
+            work.large, work.before, work.engine = large, large.size, large.engine
+        return work
+
     def _enlarge(self, work: _Work) -> _Work:
         with _settling(work):
-            if work.picture is not None:
 
-                def tick(done: int, total: int) -> None:
-                    self._on_tile(work.job, done, total)
-                    self._tell()  # a large picture takes minutes
+            def tick(done: int, total: int) -> None:
+                self._on_tile(work.job, done, total)
+                self._tell()  # a large picture takes minutes
 
+            if work.large is not None:
+                self._enlarge_large(work, work.large, tick)
+            elif work.picture is not None:
                 work.result = self._upscaler.upscale_picture(work.picture, tick)
                 work.engine = self._upscaler.describe(work.picture)
                 work.choice = self._upscaler.choice(work.picture)
-        work.picture = None
+        work.picture = work.large = None
         return work
+
+    def _enlarge_large(self, work: _Work, large: Large, tick: Callable[[int, int], None]) -> None:
+        """Read, enlarge and write at once. Not read again in the end, as that holds it whole."""
+        settings = self._settings
+        saving = Saving(settings.quality or 95, settings.compression, settings.pyramid)
+        self._results.put(
+            work.job,
+            lambda part: large.write(part, saving, tick),
+            work.digest,
+            work.replaces,
+            lambda part: None,
+        )
+        work.outcome = Outcome(
+            work.job, "done", before=large.size, after=large.result, engine=large.engine
+        )
 
     def _write(self, work: _Work) -> Outcome:
         with _settling(work):
             if work.result is not None:
-                content = pictures.encode(work.result, work.kind, quality=self._settings.quality)
+                content = pictures.encode(
+                    work.result,
+                    work.kind,
+                    quality=self._settings.quality,
+                    compression=self._settings.compression,
+                )
                 after = work.result.width, work.result.height
                 work.result = None  # verifying takes as much memory again
                 if work.job.target == STREAM:

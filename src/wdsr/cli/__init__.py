@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from wdsr.cli import compare, degrade, evaluate, importing, models, train, upscale
+from wdsr.cli import compare, degrade, doctor, evaluate, importing, models, quantise, train, upscale
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -26,11 +26,13 @@ app.command("upscale")(upscale.upscale)
 app.command("models")(models.models)
 app.command("info")(models.info)
 app.command("degrade")(degrade.degrade)
+app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)
 app.command("export")(train.export)
 app.command("import")(importing.import_)
+app.command("quantise")(quantise.quantise)
 
 # Typer has its own copy of click in some versions; either way this is the base of usage errors.
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]

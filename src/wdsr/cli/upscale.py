@@ -94,8 +94,20 @@ def upscale(
         str | None, typer.Option(metavar="TEXT", help="Added to file names; may be empty. [_x4]")
     ] = None,
     precision: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, float32, or bf16 for 8-bit pictures.")
+        str, typer.Option(metavar="NAME", help="auto, float32; or int8, bf16 for 8-bit pictures.")
     ] = "auto",
+    compression: Annotated[
+        int, typer.Option(metavar="N", help="Of PNG, 0 to 9: 1 is quickest, 9 smallest.")
+    ] = 3,
+    pyramid: Annotated[
+        bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bytes on any machine of this kind.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be made, how long it would take.")
+    ] = False,
     include: Annotated[
         list[str] | None,
         typer.Option(metavar="GLOB", help="Of folders, only files like this, e.g. '*.jpg'."),
@@ -150,9 +162,12 @@ def upscale(
         raise UsageError(f"jobs must be from 1 to 64, not {jobs}")
     if watch and not all(source.is_dir() for source in sources):
         raise UsageError("--watch is for folders: give nothing else")
+    if not 0 <= compression <= 9:
+        raise UsageError(f"compression must be from 0 to 9, not {compression}")
     isolation.start()  # gets ready while we and the engine do
     from wdsr.batch.plan import STREAM, Naming
     from wdsr.batch.run import Batch, Settings
+    from wdsr.cli.dryrun import tell
     from wdsr.cli.report import Report
     from wdsr.upscale import Target, Upscaler
 
@@ -170,10 +185,13 @@ def upscale(
         threads=threads,
         tile=_tile(tile),
         self_ensemble=self_ensemble,
+        deterministic=deterministic,
     )
     settings = Settings(
         format=_format(format) if format else None,
         quality=quality,
+        compression=compression,
+        pyramid=pyramid,
         best_effort=best_effort,
         overwrite=overwrite,
         resume=resume or watch,
@@ -189,6 +207,11 @@ def upscale(
         remember=resume,
     )
     todo, total, faults = _todo(sources, naming, watch)
+    if dry_run:
+        if watch or STREAM in sources:
+            raise UsageError("--dry-run reads the headers of files that are there: give those")
+        tell(upscaler, todo, settings)
+        return
     report = Report(
         total if not faults else len(faults) + (total or 0), verbose=verbose, events=events
     )
