@@ -63,7 +63,8 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
         found.append(one)
         typer.echo(
             f"{job.source_name} -> {job.target_name}: {seen.width} x {seen.height} -> "
-            f"{one.size[1]} x {one.size[0]}, about {_spoken(one.seconds)}, {one.memory / 1e6:.0f} MB"
+            f"{one.size[1]} x {one.size[0]}, "
+            f"about {_spoken(one.seconds)}, {one.memory / 1e6:.0f} MB"
         )
     seconds = sum(one.seconds for one in found) + (start or 0)
     seconds += sum(compile_seconds(backend) for backend in engines.values())
