@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,6 @@ from tests.train.helpers import (
     waves,
 )
 
-import wdsr
 from wdsr.train.data import Pairs
 from wdsr.train.journal import COLUMNS, Journal, Progress
 from wdsr.train.pictures import make_pair
@@ -83,7 +83,7 @@ def test_run_folder_says_what_was_run(pairs: Pairs, tmp_path: Path) -> None:
     assert Recipe.from_dict(facts["recipe"]) == recipe
     assert facts["torch"] == torch.__version__
     state = newest(tmp_path / "new" / "folder")
-    assert facts["wdsr"] == wdsr.__version__
+    assert facts["wdsr"] == metadata.version("wdsr")
     assert "cores" in facts["machine"]
     assert Recipe.read(tmp_path / "new" / "folder" / "recipe.toml") == recipe
     assert state["recipe"] == recipe.to_dict()

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-import wdsr
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train.recipe import Recipe
@@ -123,8 +122,7 @@ def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
     recipe.write(run / "recipe.toml")
     everything = {
         "recipe": recipe.to_dict(),
-        "wdsr": wdsr.__version__,
-        **{name: _version(name) for name in ("torch", "lightning", "numpy", "pillow")},
+        **{name: _version(name) for name in ("wdsr", "torch", "lightning", "numpy", "pillow")},
         "python": platform.python_version(),
         "machine": machine(),
         **facts,
