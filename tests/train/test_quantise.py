@@ -114,7 +114,8 @@ def test_the_price_names_what_a_bad_model_does() -> None:
     def bad(lr: Batch) -> Batch:
         sr = lr.repeat(2, 0).repeat(2, 1).astype(int)
         sr[:, ::7] -= 3
-        return np.minimum(sr.clip(0), 250).astype(np.uint8)
+        levels: Batch = np.minimum(sr.clip(0), 250).astype(np.uint8)
+        return levels
 
     price = q.measure(MODEL, {"a": 30.0}, lambda model: bad, lambda model: {"a": 29.9})
     assert price.loss == {"a": 0.1}

@@ -85,13 +85,18 @@ class Results:
         Raises ExistsError, WriteError.
         """
         manifest = self._manifest(job)
+        whole = content if isinstance(content, bytes) else None  # None: it is written in parts
         with self._twin_lock if job.twin else contextlib.nullcontext():
             if job.twin:
                 self._check_twin(job)
             # What another run has left, or another process that does the same has just written.
             mergeable = not replaces and (self._resume or manifest is not None)
-            mergeable &= isinstance(content, bytes)
-            if not (mergeable and is_there(job.target) and _holds(job.target, content)):
+            if not (
+                mergeable
+                and whole is not None
+                and is_there(job.target)
+                and _holds(job.target, whole)
+            ):
                 try:
                     write_atomically(
                         job.target,
@@ -101,9 +106,9 @@ class Results:
                         sync=manifest is None,  # which syncs folders for several names at a time
                     )
                 except ExistsError:
-                    if not mergeable:
+                    if not mergeable or whole is None:
                         raise
-                    if not _holds(job.target, content):
+                    if not _holds(job.target, whole):
                         fault = "is there already and is not what this would write"
                         raise ExistsError(f"{job.target}: {fault}; use -y to replace it") from None
                 except OSError as error:  # which names the temporary file
@@ -112,9 +117,8 @@ class Results:
                 state = job.target.stat()
                 self._twins[state.st_dev, state.st_ino] = job.target_name
         if manifest:
-            whole = isinstance(content, bytes)
-            output = hashlib.sha256(content).digest() if whole else _digest(job.target)
-            length = len(content) if whole else job.target.stat().st_size
+            output = _digest(job.target) if whole is None else hashlib.sha256(whole).digest()
+            length = job.target.stat().st_size if whole is None else len(whole)
             manifest.note(job.target, Entry(digest, self._key, output, length))
 
     def prepare(self, folder: Path) -> None:

@@ -11,7 +11,19 @@ import sys
 
 import typer
 
-from wdsr.cli import compare, degrade, doctor, evaluate, importing, models, quantise, train, upscale
+from wdsr.cli import (
+    compare,
+    data,
+    degrade,
+    doctor,
+    evaluate,
+    export,
+    importing,
+    models,
+    quantise,
+    train,
+    upscale,
+)
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -30,7 +42,8 @@ app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)
-app.command("export")(train.export)
+app.add_typer(data.app, name="data")
+app.command("export")(export.export)
 app.command("import")(importing.import_)
 app.command("quantise")(quantise.quantise)
 

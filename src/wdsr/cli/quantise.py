@@ -89,7 +89,7 @@ def _enlarge(model: Model) -> Callable[[Any], Any]:
 
 def _pairs(folders: Mapping[str, Path], scale: int) -> dict[str, list[Any]]:
     """(LR, HR) of every picture of each set, as the classical protocol makes them."""
-    from wdsr.train.data import list_pictures, make_pair, read_rgb
+    from wdsr.train.pictures import list_pictures, make_pair, read_rgb
 
     return {
         name: [make_pair(read_rgb(path), scale) for path in list_pictures(folder)]

@@ -26,6 +26,7 @@ from wdsr.networks import Network
 from wdsr.train import checkpoint
 from wdsr.train.parity import check_parity
 from wdsr.train.recipe import Recipe
+from wdsr.train.validate import validation_pairs
 from wdsr.zoo import Model
 
 OPSET = 18
@@ -113,7 +114,7 @@ def export_run(
     state = checkpoint.newest(run)
     if state is None:
         raise TrainingError(f"{run}: no checkpoint here to export")
-    from wdsr.train.loop import averaged, validation_pairs  # need lightning; importers do not
+    from wdsr.train.trainee import averaged  # needs lightning; importers do not
 
     recipe = Recipe.from_dict(state["recipe"])
     network = averaged(recipe.network, state["average"])

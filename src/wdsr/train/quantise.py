@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 
 from wdsr.card import ModelCard
 from wdsr.errors import TrainingError
-from wdsr.train.data import list_pictures, make_pair, read_rgb
 from wdsr.train.export import with_card
+from wdsr.train.pictures import list_pictures, make_pair, read_rgb
 from wdsr.zoo import Model
 
 Image = NDArray[np.uint8]
