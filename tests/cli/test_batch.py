@@ -308,10 +308,12 @@ def test_limits_and_best_effort(wdsr: Wdsr) -> None:
 
 def test_a_result_that_cannot_fit_is_refused(wdsr: Wdsr, monkeypatch: pytest.MonkeyPatch) -> None:
     save("a.png")
+    monkeypatch.setattr(memory, "_SMALL", 0)
     monkeypatch.setattr(memory, "free_memory", lambda: 36 * 24 * 3 * 2 - 1)
     ran = wdsr("upscale", "a.png")
     assert (ran.code, len(ran.lines)) == (1, 1)
     assert "a.png: the result of 36 x 24 needs about" in ran.err
+    monkeypatch.setattr(memory, "_SMALL", 0)
     monkeypatch.setattr(memory, "free_memory", lambda: 36 * 24 * 3 * 2)
     assert wdsr("upscale", "a.png").code == 0
 

@@ -12,6 +12,8 @@ from wdsr.errors import LimitError
 if TYPE_CHECKING:
     from wdsr.picture import Picture
 
+_SMALL = 2**26  # bytes; asking takes half a millisecond
+
 
 def check_room(picture: Picture, height: int, width: int) -> None:
     """Refuse a result of this size if it would need more memory than is free.
@@ -20,7 +22,7 @@ def check_room(picture: Picture, height: int, width: int) -> None:
     """
     bands = picture.pixels.shape[2] + (picture.alpha is not None)
     needed = 2 * height * width * bands * picture.pixels.itemsize  # the result, and encoded
-    free = free_memory()
+    free = free_memory() if needed > _SMALL else None
     if free is not None and needed > free:
         raise LimitError(
             f"the result of {width} x {height} needs about {needed / 1e9:.1f} GB of memory, "

@@ -15,13 +15,13 @@ import atexit
 import contextlib
 import json
 import os
+import selectors
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from wdsr import errors
 from wdsr.errors import DecoderError, PictureError
@@ -117,35 +117,29 @@ class Worker:
         request = json.dumps({"task": task, "seconds": seconds, "room": room, **options}).encode()
         # A wall clock tells little on a busy machine: it only catches what waits for ever.
         patience = 10 * seconds + (_START_SECONDS if self._fresh else _GRACE_SECONDS)
-        late = threading.Event()
-
-        def end() -> None:
-            late.set()
-            self._process.kill()
-
-        timer = threading.Timer(patience, end)
-        timer.start()
         try:
-            verdict, value = self._exchange(request, data, room)
+            verdict, value = self._exchange(request, data, room, patience)
         except Exception as error:  # its pipe has ended, or brought what is no answer
             self.close()
-            spent = patience if late.is_set() else seconds
-            raise self._death(options["name"], spent, room, late.is_set()) from error
+            late = isinstance(error, TimeoutError)
+            spent = patience if late else seconds
+            raise self._death(options["name"], spent, room, late) from error
         except BaseException:
             self.close()
             raise
-        finally:
-            timer.cancel()
         self._fresh = False
         if verdict != "done":
             kind = getattr(errors, verdict, PictureError)
             raise kind(value)
         return value
 
-    def _exchange(self, request: bytes, data: bytes, room: int) -> Any:
+    def _exchange(self, request: bytes, data: bytes, room: int, patience: float) -> Any:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         wire.send(self._process.stdin, [request, data])
+        # An answer begins when the decoding is done; Windows cannot wait for a pipe.
+        if sys.platform != "win32" and not _answers(self._process.stdout, patience):
+            raise TimeoutError
         return wire.unpack(wire.receive(self._process.stdout, room))
 
     def _death(self, name: str, seconds: float, room: int, late: bool) -> DecoderError:
@@ -172,6 +166,13 @@ class Worker:
     def alive(self) -> bool:
         """Whether it can be asked."""
         return self._process.poll() is None
+
+
+def _answers(stream: IO[bytes], seconds: float) -> bool:
+    """Wait so long for something to read, or for the end."""
+    with selectors.DefaultSelector() as selector:  # not `select`, which knows few descriptors
+        selector.register(stream, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 _idle: list[Worker] = []
