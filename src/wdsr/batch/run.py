@@ -200,10 +200,14 @@ class Batch:
 
     def _large(self, job: Job) -> Large | None:
         settings = self._settings
+        try:
+            kind = settings.format or pictures.format_of(job.target)
+        except UsageError:  # told in its turn, after what is wrong with the file itself
+            return None
         return Large.of(
             self._upscaler,
             job.source,
-            settings.format or pictures.format_of(job.target),
+            kind,
             limits=settings.limits,
             pyramid=settings.pyramid,
         )
