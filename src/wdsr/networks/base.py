@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
+import torch
 from torch import nn
 
 
@@ -31,6 +32,25 @@ class Network(nn.Module):
 
     config: Config
 
+    def learned(self) -> list[torch.Tensor]:
+        """All that training changes and results depend on: parameters, then running statistics."""
+        statistics = (buffer for buffer in self.buffers() if buffer.is_floating_point())
+        return [*self.parameters(), *statistics]
+
     def fuse(self) -> Self:
-        """Fold what only training needs into plain convolutions, in place: same output, faster."""
+        """Fold what only training needs into plain convolutions, in place: same output, faster.
+
+        Afterwards `config` is that of the plain network, whose weights these are.
+        """
         return self
+
+
+def check(config: object, **rules: tuple[bool, str]) -> None:
+    """Raise ValueError naming every field of a configuration that breaks its rule."""
+    problems = [
+        f"{name} must be {rule}, not {getattr(config, name)!r}"
+        for name, (ok, rule) in rules.items()
+        if not ok
+    ]
+    if problems:
+        raise ValueError("; ".join(problems))

@@ -112,17 +112,15 @@ def card_of(
     name: str, recipe: Recipe, training: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> ModelCard:
     """The card of a network trained by a recipe."""
-    config = recipe.network
-    architecture = networks.describe(config)
-    if "weight_norm" in architecture:  # what ships is fused: nothing of it is left
-        architecture["weight_norm"] = False
+    fused = networks.build(recipe.network).fuse()  # which is what ships
+    config = fused.config
     return ModelCard(
         name=name,
         scale=config.scale,
         halo=config.radius,
         channels=config.channels,
-        architecture=architecture,
-        parameters=sum(p.numel() for p in networks.build(config).fuse().parameters()),
+        architecture=networks.describe(config),
+        parameters=sum(p.numel() for p in fused.parameters()),
         training={"recipe": recipe.to_dict(), **training},
         **{key: value for key, value in facts.items() if key != "training"},
     )

@@ -91,7 +91,8 @@ def train(
     parameters = list(bare.parameters())
     optimizer: Any = torch.optim.Adam(parameters, lr=recipe.learning_rate, fused=True)
     network, optimizer = fabric.setup(bare, optimizer)
-    average = [p.detach().clone() for p in parameters]
+    learned = bare.learned()
+    average = [t.detach().clone() for t in learned]
     loss_of = weighted(recipe.losses)
     step, best = 0, None
 
@@ -99,7 +100,7 @@ def train(
         step, best = saved["step"], saved["best"]
         bare.load_state_dict(saved["network"])
         optimizer.load_state_dict(saved["optimizer"])
-        average = [a.to(p.device) for a, p in zip(saved["average"], parameters, strict=True)]
+        average = [a.to(p.device) for a, p in zip(saved["average"], learned, strict=True)]
         _trim_log(run, step)
     else:
         _describe(recipe, run)
@@ -136,7 +137,7 @@ def train(
             optimizer.step()
             step += 1
             decay = min(recipe.ema, step / (step + 10))  # early on, forget the start faster
-            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
+            torch._foreach_lerp_(average, [t.detach() for t in learned], 1 - decay)
             whole = True
 
             losses.append(loss.detach())
@@ -174,11 +175,11 @@ def train(
 
 
 def averaged(config: Config, average: Iterable[torch.Tensor]) -> Network:
-    """A CPU network in eval mode that holds these (EMA) parameters."""
+    """A CPU network in eval mode that has learned these (EMA) values."""
     network = networks.build(config)
     with torch.no_grad():
-        for parameter, value in zip(network.parameters(), average, strict=True):
-            parameter.copy_(value)
+        for tensor, value in zip(network.learned(), average, strict=True):
+            tensor.copy_(value)
     return network.eval()
 
 
