@@ -35,6 +35,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)  # recipe, command, steps, versions
     scores: Mapping[str, Any] = field(default_factory=dict)  # protocol -> set -> score
     notes: str = ""  # what the model is good for, and what not
+    softer: str = ""  # of a GAN model: the pixel model it began from, which it can be blended with
 
     def __post_init__(self) -> None:
         for name, (holds, rule) in _RULES.items():
@@ -106,6 +107,7 @@ _RULES: dict[str, _Rule] = {
     "training": _OBJECT,
     "scores": _OBJECT,
     "notes": _TEXT,
+    "softer": (lambda value: value == "" or _is_name(value), "a model's name, or nothing"),
 }
 
 
@@ -117,10 +119,10 @@ def read_card(onnx: bytes, source: str) -> ModelCard:
     """
     graph, text = False, None
     try:
-        for number, value in _fields(memoryview(onnx)):
+        for number, value in message_fields(memoryview(onnx)):
             graph |= number == _GRAPH
             if number == _METADATA_PROPS:
-                entry = dict(_fields(value))
+                entry = dict(message_fields(value))
                 if bytes(entry.get(_KEY, b"")) == METADATA_KEY.encode():
                     text = bytes(entry.get(_VALUE, b"")).decode()
     except (IndexError, ValueError) as error:
@@ -141,7 +143,7 @@ _GRAPH, _METADATA_PROPS = 7, 14
 _KEY, _VALUE = 1, 2  # of a metadata entry
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
+def message_fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Number and content of each field. Raises IndexError or ValueError if it is no message."""
     position = 0
     while position < len(data):

@@ -14,12 +14,14 @@ import numpy as np
 
 from wdsr import backends, zoo
 from wdsr.backends import Backend
+from wdsr.blend import softened
 from wdsr.color import extend_under_alpha
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
 from wdsr.kinds import to_picture
 from wdsr.picture import Picture
 from wdsr.resize import resize
+from wdsr.zoo import Model
 
 Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
@@ -108,12 +110,14 @@ class Upscaler:
         threads: int | None = None,
         tile: int | None = None,
         self_ensemble: bool = False,
+        sharpness: float | None = None,
     ) -> None:
         """Nothing is loaded yet, but unknown models, backends and the like raise here.
 
         tile: side of a tile's core in LR pixels; None chooses. The result is the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
+        sharpness: of a GAN model, 0 (as its pixel model) to 1; None leaves it as it is.
         """
         for name, number in (("tile", tile), ("threads", threads)):
             if number is not None and number < 1:
@@ -128,6 +132,7 @@ class Upscaler:
         self.target = target or Target(scale=4)
         self.tile = tile
         self.self_ensemble = self_ensemble
+        self.sharpness = sharpness
         self._options: dict[str, Any] = {
             "precision": precision,
             "device": device,
@@ -137,6 +142,8 @@ class Upscaler:
         self._scales = zoo.scales(model)
         if min(self._scales) < 2:
             raise ModelError(f"{model}: does not enlarge; give another model")
+        if sharpness is not None:
+            self._model(max(self._scales))  # what cannot be blended is known before any work
         self._backends: dict[tuple[int, str], Backend] = {}
 
     @overload
@@ -221,7 +228,7 @@ class Upscaler:
     def _backend(self, scale: int, precision: str) -> Backend:
         key = scale, precision
         if key not in self._backends:
-            model = zoo.find(self.model, scale)
+            model = self._model(scale)
             if model.card.channels != 3:
                 raise ModelError(
                     f"{model.source}: for pictures of {model.card.channels} channels, not RGB"
@@ -230,6 +237,10 @@ class Upscaler:
                 self._backend_name, model, **{**self._options, "precision": precision}
             )
         return self._backends[key]
+
+    def _model(self, scale: int) -> Model:
+        model = zoo.find(self.model, scale)
+        return model if self.sharpness is None else softened(model, self.sharpness)
 
     def _enlarge(
         self,
@@ -270,6 +281,7 @@ def load(
     threads: int | None = None,
     tile: int | None = None,
     self_ensemble: bool = False,
+    sharpness: float | None = None,
 ) -> Upscaler:
     """A model ready to enlarge pictures.
 
@@ -289,6 +301,7 @@ def load(
         threads=threads,
         tile=tile,
         self_ensemble=self_ensemble,
+        sharpness=sharpness,
     )
 
 

@@ -89,6 +89,10 @@ def upscale(
         bool,
         typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: 8 times slower."),
     ] = False,
+    sharpness: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Of a GAN model: 0 (as its pixel model) to 1. [1]"),
+    ] = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
@@ -137,6 +141,7 @@ def upscale(
         threads=threads,
         tile=_tile(tile),
         self_ensemble=self_ensemble,
+        sharpness=sharpness,
     )
     writing = _Writing(_format(format) if format else None, quality, overwrite)
     added = target.suffix if suffix is None else suffix
