@@ -781,7 +781,11 @@ def test_grey_stays_grey(wdsr: Wdsr) -> None:
 
 @pytest.mark.parametrize(
     ("sharpness", "words"),
-    [("0.5", ["has no softer model", "wdsr-b-8-x4"]), ("2", ["from 0 to 1"]), ("much", ["--sharpness"])],
+    [
+        ("0.5", ["has no softer model", "wdsr-b-8-x4"]),
+        ("2", ["from 0 to 1"]),
+        ("much", ["--sharpness"]),
+    ],
 )
 def test_sharpness_that_cannot_be(wdsr: Wdsr, sharpness: str, words: list[str]) -> None:
     ran = wdsr("upscale", "a.png", "--sharpness", sharpness)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from wdsr.picture import Picture
     from wdsr.zoo import Model
 
+_LARGE_OVERHEAD = 1.5  # of a tile: wdsr-b-8 has 1.25, wdsr-a-16 1.95, EDSR and SRResNet over 2
+
 
 def models() -> None:
     """List the models that come with wdsr."""
@@ -65,6 +67,16 @@ def info(
 
 def _print_model(model: Model) -> None:
     typer.echo(json.dumps({**json.loads(model.card.to_json()), "sha256": model.sha256}, indent=2))
+    from wdsr.inference import AUTO_CORE
+    from wdsr.tiling import TilePlan
+
+    plan = TilePlan(*AUTO_CORE, model.card.scale, model.card.halo, AUTO_CORE)
+    if plan.overhead > _LARGE_OVERHEAD:
+        typer.echo(
+            f"note: a large halo: with {model.card.halo} pixels around it, a tile of "
+            f"{AUTO_CORE[0]} is {plan.overhead:.1f} times the work; a larger --tile wastes less",
+            err=True,
+        )
 
 
 def _print_picture(picture: Picture, path: Path) -> None:
