@@ -84,9 +84,13 @@ def test_spectral_norm_bounds_all_but_the_ends() -> None:
     ("wrong", "says"),
     [
         ({"kind": "patchgan"}, "kind must be one of vgg, unet, not 'patchgan'"),
-        ({"patch": 100}, "patch must be a multiple of 16 HR pixels for vgg, not 100"),
+        (
+            {"patch": 100},
+            "patch must be a multiple of 16 HR pixels for vgg, and at least 16, not 100",
+        ),
         ({"patch": 0}, "patch must be"),
-        ({"kind": "unet", "patch": 12}, "a multiple of 8 HR pixels for unet, not 12"),
+        ({"kind": "unet", "patch": 8}, "at least 16, not 8"),
+        ({"kind": "unet", "patch": 12}, "a multiple of 8 HR pixels for unet, .* not 12"),
         ({"filters": 0, "channels": 0}, "channels must be at least 1, not 0; filters"),
     ],
 )

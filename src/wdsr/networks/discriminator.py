@@ -49,8 +49,8 @@ class DiscriminatorConfig:
             self,
             kind=(self.kind in DISCRIMINATORS, f"one of {', '.join(DISCRIMINATORS)}"),
             patch=(
-                self.patch >= step and self.patch % step == 0,
-                f"a multiple of {step} HR pixels for {self.kind}",
+                self.patch >= 16 and self.patch % step == 0,
+                f"a multiple of {step} HR pixels for {self.kind}, and at least 16",
             ),
             channels=(self.channels >= 1, "at least 1"),
             filters=(self.filters >= 1, "at least 1"),

@@ -5,11 +5,15 @@ Logits say how real a discriminator finds something: above 0 real, below 0 made.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
 from torch.nn import functional
+
+from wdsr.networks.discriminator import DiscriminatorConfig, DiscriminatorKind
 
 GameName = Literal["vanilla", "relativistic", "hinge"]
 # (logits of real pictures, logits of made ones) -> loss
@@ -63,6 +67,33 @@ GAMES: dict[str, Game] = {
     "relativistic": Game(relativistic_discriminator, relativistic_generator, 0.02),
     "hinge": Game(hinge_discriminator, hinge_generator, 0.02),
 }
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """Whom a generator is trained against, and how much that counts beside the other losses."""
+
+    discriminator: DiscriminatorKind = "unet"
+    filters: int = 64  # of the discriminator's first layer
+    game: GameName = "vanilla"
+    weight: float = 1e-3  # of the generator's side of the game
+    features: float = 0.0  # of feature matching
+    pace: float = 1.0  # the discriminator's learning rate, in the generator's
+
+    def problems(self) -> Iterator[str]:
+        """What is impossible in these settings."""
+        for name, ok, rule in (
+            ("filters", self.filters >= 1, "at least 1"),
+            ("weight", 0 <= self.weight < math.inf, "at least 0"),
+            ("features", 0 <= self.features < math.inf, "at least 0"),
+            ("pace", 0 < self.pace < math.inf, "above 0"),
+        ):
+            if not ok:
+                yield f"{name} must be {rule}, not {getattr(self, name)}"
+
+    def against(self, patch: int, channels: int) -> DiscriminatorConfig:
+        """The discriminator of HR patches of this side. Raises ValueError if there can be none."""
+        return DiscriminatorConfig(self.discriminator, patch, channels, self.filters)
 
 
 def feature_matching(real: Sequence[torch.Tensor], made: Sequence[torch.Tensor]) -> torch.Tensor:
