@@ -166,8 +166,17 @@ def test_exports_that_cannot_be(
     one_line(wdsr("export", *arguments), code, *words)
 
 
-@pytest.mark.parametrize("package", ["torch", "lightning", "onnx"])
-@pytest.mark.parametrize("call", [["train", "tiny.toml", "--data", "hr"], ["export", "hr"]])
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [
+        ("torch", ["train", "tiny.toml", "--data", "hr"]),
+        ("lightning", ["train", "tiny.toml", "--data", "hr"]),
+        ("onnx", ["train", "tiny.toml", "--data", "hr", "--start", "wdsr-b-8-x2"]),
+        ("torch", ["export", "hr"]),
+        ("lightning", ["export", "hr"]),
+        ("onnx", ["export", "hr"]),
+    ],
+)
 def test_without_the_extra(
     wdsr: Wdsr, data: None, package: str, call: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

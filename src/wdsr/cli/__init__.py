@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from wdsr.cli import evaluate, models, train, upscale
+from wdsr.cli import data, evaluate, export, models, train, upscale
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -26,7 +26,8 @@ app.command("models")(models.models)
 app.command("info")(models.info)
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(train.train)
-app.command("export")(train.export)
+app.add_typer(data.app, name="data")
+app.command("export")(export.export)
 
 # Typer has its own copy of click in some versions; either way this is the base of usage errors.
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib.util
+from typing import Annotated, Any
 
 import typer
 
 import wdsr
+from wdsr.errors import BackendError
 
 
 def one_line(text: str) -> str:
     """A message without line breaks, which a file name may hold."""
     return " ".join(text.splitlines())
+
+
+def need(*packages: str) -> None:
+    """Raise BackendError if one of training's packages is not installed."""
+    for package in packages:
+        if importlib.util.find_spec(package) is None:
+            raise BackendError(f"training needs {package}: pip install 'wdsr[train]'")
+
+
+def bars(*, quiet: bool = False) -> Any:
+    """Progress bars with a text of their own and the time left, on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, quiet=quiet)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[text]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,  # remarks are printed all the same
+    )
 
 
 def _show_version(asked: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol, Self
 
-import torch
 from torch import nn
 
 
@@ -31,11 +30,6 @@ class Network(nn.Module):
     """Super-resolution: (N, C, H, W) in [0, 1] -> (N, C, s*H, s*W), about [0, 1], not clipped."""
 
     config: Config
-
-    def learned(self) -> list[torch.Tensor]:
-        """All that training changes and results depend on: parameters, then running statistics."""
-        statistics = (buffer for buffer in self.buffers() if buffer.is_floating_point())
-        return [*self.parameters(), *statistics]
 
     def fuse(self) -> Self:
         """Fold what only training needs into plain convolutions, in place: same output, faster.

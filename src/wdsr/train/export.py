@@ -24,8 +24,8 @@ from wdsr.errors import TrainingError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train import checkpoint
-from wdsr.train.loop import averaged
 from wdsr.train.recipe import Recipe
+from wdsr.train.trainee import averaged
 from wdsr.zoo import Model
 
 OPSET = 18

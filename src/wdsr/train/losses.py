@@ -11,6 +11,9 @@ from wdsr.errors import UsageError
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
+# BT.601 weights of R, G and B, over their sum: what a Y-PSNR looks at.
+_LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)
+
 
 def l1(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
     """Mean absolute error (MAE)."""
@@ -33,19 +36,41 @@ def frequency(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(difference).abs().mean()
 
 
-LOSSES: dict[str, Loss] = {"l1": l1, "mse": mse, "charbonnier": charbonnier, "frequency": frequency}
+def luma(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of the BT.601 luma, (N, 3, H, W) only."""
+    return _luma_difference(sr, hr).abs().mean()
+
+
+def luma_mse(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of the BT.601 luma, (N, 3, H, W) only: what a Y-PSNR measures."""
+    return _luma_difference(sr, hr).square().mean()
+
+
+def _luma_difference(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    red, green, blue = (sr - hr).unbind(1)  # (N, 3, H, W) -> 3 x (N, H, W)
+    return red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+
+
+LOSSES: dict[str, Loss] = {
+    "l1": l1,
+    "mse": mse,
+    "charbonnier": charbonnier,
+    "frequency": frequency,
+    "luma": luma,
+    "luma_mse": luma_mse,
+}
+LUMA_LOSSES = {"luma", "luma_mse"}
 
 
 def weighted(weights: dict[str, float]) -> Loss:
     """The sum of named losses, each times its weight. Raises UsageError for unknown names."""
     unknown = [name for name in weights if name not in LOSSES]
-    if unknown or not weights:
-        raise UsageError(
-            f"losses must be some of {', '.join(LOSSES)}, not {', '.join(unknown) or 'none at all'}"
-        )
-    terms = [(LOSSES[name], weight) for name, weight in weights.items()]
+    if unknown:
+        raise UsageError(f"losses must be some of {', '.join(LOSSES)}, not {', '.join(unknown)}")
+    terms = [(LOSSES[name], weight) for name, weight in weights.items() if weight]
 
     def total(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
-        return torch.stack([weight * loss(sr, hr) for loss, weight in terms]).sum()
+        values = [weight * loss(sr, hr) for loss, weight in terms]
+        return torch.stack(values).sum() if values else sr.new_zeros(())
 
     return total

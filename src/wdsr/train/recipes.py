@@ -1,0 +1,84 @@
+"""The recipes that have a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal
+
+from wdsr.networks.wdsr import WDSRConfig
+from wdsr.train.recipe import Recipe
+
+
+def _ours(scale: int) -> dict[str, Recipe]:
+    b = Recipe(network=WDSRConfig(block="b", blocks=8, scale=scale))
+    a = Recipe(network=WDSRConfig(block="a", blocks=16, expansion=4, scale=scale))
+    tune = Recipe(
+        network=b.network,
+        steps=1500,
+        batch=8,
+        patch=32,
+        learning_rate=2e-4,  # the first weights' third stage gained at 4e-4 to 7e-4
+        warmup=100,
+        start=f"wdsr-b-8-x{scale}",
+    )
+    return {
+        f"wdsr-b-8-x{scale}": b,
+        f"wdsr-a-16-x{scale}": a,
+        f"wdsr-b-8-x{scale}-tune": tune,
+    }
+
+
+# Without what came later: no averaging, no clipping, no warm-up.
+_PLAIN: dict[str, Any] = {"warmup": 0, "schedule": "multistep", "ema": 0.0, "clip": math.inf}
+
+
+def _ancestor(block: Literal["a", "b"], blocks: int, scale: int) -> Recipe:
+    """krasserm/super-resolution: HR crops of 96, L1, Adam, 300,000 steps, halved at 200,000."""
+    return Recipe(
+        network=WDSRConfig(
+            block=block, blocks=blocks, expansion={"a": 4, "b": 6}[block], scale=scale
+        ),
+        batch=16,
+        patch=96 // scale,
+        steps=300_000,
+        learning_rate=1e-3,
+        milestones=[200_000],
+        decay=0.5,
+        **_PLAIN,
+    )
+
+
+def _authors(scale: int) -> Recipe:
+    """ychfan/wdsr: 30 epochs of 50,000 steps, LR patch 48, a fifth of the rate at 20 and at 25."""
+    return Recipe(
+        network=WDSRConfig(block="a", blocks=16, expansion=4, scale=scale),
+        batch=16,
+        patch=48,
+        steps=1_500_000,
+        learning_rate=1e-3,
+        milestones=[1_000_000, 1_250_000],
+        decay=0.2,
+        **_PLAIN,
+    )
+
+
+def _named() -> dict[str, Recipe]:
+    recipes: dict[str, Recipe] = {}
+    for scale in (2, 3, 4):
+        recipes |= _ours(scale)
+    for scale in (2, 3, 4):
+        for block in ("a", "b"):
+            for blocks in (8, 32):
+                name = f"ancestor-{block}-{blocks}-x{scale}"
+                recipes[name] = _ancestor(block, blocks, scale)
+        recipes[f"authors-a-16-x{scale}"] = _authors(scale)
+    return recipes
+
+
+RECIPES = _named()
+
+
+def find(name: str) -> Recipe | None:
+    """A named recipe, as a copy of its own."""
+    return dataclasses.replace(RECIPES[name]) if name in RECIPES else None
