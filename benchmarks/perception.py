@@ -69,7 +69,7 @@ def _spectrum(image: Floats) -> Floats:
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]) * 2
     rings = np.digitize(frequency, np.linspace(0.25, 1, 25))  # 1 is Nyquist
     means = [power[rings == ring].mean() for ring in range(1, 25)]
-    return 10 * np.log10(np.asarray(means) + 1)
+    return np.asarray(10 * np.log10(np.asarray(means) + 1))
 
 
 def method(name: str, scale: int) -> Callable[[Pixels], Pixels]:

@@ -114,6 +114,8 @@ def card_of(
     """The card of a network trained by a recipe."""
     fused = networks.build(recipe.network).fuse()  # which is what ships
     config = fused.config
+    if "softer" not in facts and recipe.adversary is not None and recipe.start is not None:
+        facts = {**facts, "softer": _title(recipe.start, config.scale)}
     return ModelCard(
         name=name,
         scale=config.scale,
@@ -124,6 +126,14 @@ def card_of(
         training={"recipe": recipe.to_dict(), **training},
         **{key: value for key, value in facts.items() if key != "training"},
     )
+
+
+def _title(start: str, scale: int) -> str:
+    """Of the model that a recipe began from; nothing if that is for another scale."""
+    name = Path(start).name.removesuffix(".onnx")
+    title = f"{name.removesuffix(f'-x{scale}')}-x{scale}"
+    same_scale = Path(start).is_dir() or title == name
+    return title if same_scale else ""
 
 
 def golden_tile(network: Network) -> bytes:
