@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,58 @@ def test_training_that_cannot_be(
     Path("broken").mkdir()
     Path("broken/letter.png").write_text("I am a letter.")
     one_line(wdsr("train", *arguments), code, *words)
+
+
+def test_everything_wrong_is_said_at_once(wdsr: Wdsr, data: None) -> None:
+    call = ["train", "tiny.toml", "--data", "missing", "--valid", "gone", "--steps", "0"]
+    ran = wdsr(*call, "--start", "nix", "--precision", "int8", "--devices", "0")
+    words = ["missing", "gone", "steps must be at least 1", "int8", "devices must be at least 1"]
+    one_line(ran, 2, *words)
+    assert not Path("runs").exists()
+    ran = wdsr("train", "tiny.toml", "--data", "hr", "--start", "nix", "--valid", "gone")
+    one_line(ran, 2, "start must be", "gone")
+
+
+def test_pack_and_train_from_it(wdsr: Wdsr, data: None) -> None:
+    ran = wdsr("data", "pack", "hr", "-s", "2", "-s", "4", "-o", "packs")
+    assert ran.code == 0
+    (pack,) = Path("packs").iterdir()
+    assert str(pack) in ran.out.decode()
+    assert {p.name for p in pack.iterdir()} == {"index.json", "hr.bin", "lr_x2.bin", "lr_x4.bin"}
+    call = ["train", "tiny.toml", "--precision", "float32", "--steps", "1"]
+    assert wdsr(*call, "--data", pack, "-o", "runs/a").code == 0
+    assert not Path("runs/cache").exists()
+    # Given LR is used: the same pictures as LR of themselves are twice too large.
+    one_line(wdsr(*call, "--data", "hr", "--lr", "hr", "-o", "runs/b"), 1, "not 1/2 of")
+    make_pictures("small", side=16)
+    assert wdsr(*call, "--data", "hr", "--lr", "small", "-o", "runs/c").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, ["command"]),
+        (["pack", "hr"], 2, ["--out"]),
+        (["pack", "missing", "-o", "packs"], 1, ["missing"]),
+        (["pack", "hr", "-o", "packs", "-s", "5"], 2, ["scale must be"]),
+        (["pack", "hr", "-o", "packs", "-s", "2", "-s", "4", "--lr", "hr"], 2, ["one --scale"]),
+        (["pack", "hr", "-o", "tiny.toml"], 1, ["tiny.toml"]),
+        (["div2k", "--kind", "wild"], 2, ["kind must be one of"]),
+        (["div2k", "-s", "8"], 2, ["bicubic at scale 2, 3, 4"]),
+        (["div2k", "-o", "d", "--url", "http://127.0.0.1:1"], 1, ["cannot be reached"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_data_that_cannot_be(
+    wdsr: Wdsr,
+    data: None,
+    arguments: list[str],
+    code: int,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    one_line(wdsr("data", *arguments), code, *words)
 
 
 def test_threads_are_set_before_torch_loads(

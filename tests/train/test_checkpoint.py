@@ -49,17 +49,6 @@ def some_state(step: int) -> dict[str, Any]:
     return {"step": step, "weights": torch.full((50,), float(step)), "best": None}
 
 
-def test_equal_states_have_equal_names(tmp_path: Path) -> None:
-    one, same, other = (tmp_path / name for name in "abc")
-    for folder in (one, same, other):
-        folder.mkdir()
-    files = [
-        checkpoint.save(folder, some_state(3) | {"best": best}).name
-        for folder, best in ((one, 1.5), (same, 1.5), (other, 1.25))
-    ]
-    assert files[0] == files[1] != files[2]
-
-
 @pytest.mark.parametrize("damage", ["cut", "bit", "empty"])
 def test_a_damaged_one_is_passed_over_and_named(tmp_path: Path, damage: str) -> None:
     for step in (1, 2):

@@ -78,7 +78,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as caught:
         pack(hr, tmp_path / "cache", 4, lr=lr)
     message = str(caught.value)
-    assert "lr/a.png: 10 x 9 pixels are not a 4th of 40 x 40 (a.png)" in message
+    assert "lr/a.png: 10 x 9 pixels, not 1/4 of 40 x 40 (a.png)" in message
     assert "hr/c.png: 40 x 3 pixels are too few" in message
     assert "lr/d.png: cannot decode" in message
     assert "b.png" not in message

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,9 @@ def launch(devices: int, nodes: int, precision: Precision) -> Fabric:
     gpu = torch.cuda.is_available()
     if gpu and devices > torch.cuda.device_count():
         raise UsageError(f"devices: {devices} asked for, {torch.cuda.device_count()} there")
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # talks about each process
+    # Gradients of 1x1 filters lie otherwise than DDP's buckets; the cost is nothing.
+    warnings.filterwarnings("ignore", "Grad strides do not match")
     fabric = Fabric(
         accelerator="cuda" if gpu else "cpu",
         devices=devices,

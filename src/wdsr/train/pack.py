@@ -110,7 +110,7 @@ def _inspect(files: list[Path], partners: list[Path], scale: int) -> list[_Work]
             problems.append(f"{path}: {size[1]} x {size[0]} pixels are too few")
         elif small and not fits(size, small, scale):
             problems.append(
-                f"{partner}: {small[1]} x {small[0]} pixels are not a {scale}th of "
+                f"{partner}: {small[1]} x {small[0]} pixels, not 1/{scale} of "
                 f"{size[1]} x {size[0]} ({path.name})"
             )
         work.append(_Work(path, partner, size))

@@ -31,7 +31,7 @@ class Stepper:
     ) -> None:
         self._fabric, self._learner, self._recipe = fabric, learner, recipe
         self._pretrained = pretrained
-        self._capture = fabric.device.type == "cuda" and fabric.world_size == 1
+        self.capture = fabric.device.type == "cuda" and fabric.world_size == 1
         self._teacher = teacher
         if teacher is not None:
             teacher.eval().to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -52,7 +52,7 @@ class Stepper:
         if number not in self._takes:
             self._takes.clear()
             plain = self._plain(number)
-            self._takes[number] = Captured(plain, self._learner, lr, hr) if self._capture else plain
+            self._takes[number] = Captured(plain, self._learner, lr, hr) if self.capture else plain
         return self._takes[number](lr, hr, None)
 
     def _plain(self, number: int) -> _Take:
