@@ -101,7 +101,7 @@ def main() -> None:
         pairs = validation_pairs(options.valid, scale)
         base = bicubic(pairs, scale)
         lines = [
-            f"Short training, x{scale}, {options.threads} threads, {options.minutes:g} minutes each, "
+            f"Short training, x{scale}, {options.threads} threads, {options.minutes:g} minutes, "
             f"{datetime.date.today()}",
             f"{machine()}; Python {sys.version.split()[0]}, torch {torch.__version__}; "
             f"{len(source.names)} pictures, {len(pairs)} held out; bicubic {base:.3f} dB",

@@ -1,7 +1,8 @@
 """Checkpoints: written whole, synced, verified when read; the last two are kept.
 
 A file's name holds its step and the start of its SHA-256: `step-00012000-3f2a9c....ckpt`.
-So one rename publishes both, and a damaged file is known without trusting it. A checkpoint from which a run can be extended is kept as `trunk-...` too.
+So one rename publishes both, and a damaged file is known without trusting it. A
+checkpoint from which a run can be extended is kept as `trunk-...` too.
 """
 
 from __future__ import annotations
