@@ -12,7 +12,7 @@ A model is a shipped name, an .onnx file, or bicubic; MODEL@0.5 is a GAN model a
     spectrum    mean distance of the logarithms of SR's and HR's power, over rings of equal
                 frequency above a quarter of Nyquist, in dB: blur is missing power, noise and
                 ringing are power too much
-    lpips       where VGG16's weights are in torch's cache
+    lpips dists where torchvision and the networks' weights are (see wdsr.evaluate.perceptual)
 
 Both distances look at the luma of the centre, and are 0 for SR = HR; a shift of the whole
 picture changes neither, so they say nothing of whether detail is where it belongs.
@@ -30,17 +30,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import wdsr
 from wdsr import picture
 from wdsr.color import luma
-from wdsr.errors import TrainingError
+from wdsr.errors import WdsrError
+from wdsr.evaluate import perceptual
+from wdsr.evaluate.scores import Metric
 from wdsr.files import list_files
 from wdsr.metrics import psnr
 from wdsr.resize import resize
-from wdsr.train import perceptual
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -81,19 +81,15 @@ def method(name: str, scale: int) -> Callable[[Pixels], Pixels]:
     return upscaler.upscale
 
 
-def lpips() -> Callable[[Pixels, Pixels], float] | None:
-    """LPIPS of two pictures, None without its weights."""
-    try:
-        loss = perceptual.lpips()
-    except TrainingError:
-        return None
-
-    def measure(sr: Pixels, hr: Pixels) -> float:
-        tensors = (torch.from_numpy(x.transpose(2, 0, 1)[None] / np.float32(255)) for x in (sr, hr))
-        with torch.inference_mode():
-            return float(loss(*tensors))
-
-    return measure
+def perceived() -> dict[str, Metric]:
+    """The perceptual metrics whose weights are here."""
+    found = {}
+    for name in perceptual.NAMES:
+        try:
+            found[name] = perceptual.create(name)
+        except WdsrError as missing:
+            print(f"without {name}: {missing}")
+    return found
 
 
 def main() -> None:
@@ -104,7 +100,7 @@ def main() -> None:
     parser.add_argument("-s", "--scale", type=int, default=4)
     parser.add_argument("--record", help="write records/DATE-perception-NAME.json")
     arguments = parser.parse_args()
-    scale, perceived = arguments.scale, lpips()
+    scale, metrics = arguments.scale, perceived()
     methods = {name: method(name, scale) for name in arguments.models}
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in methods}
     files = list_files(arguments.hr, picture.READABLE_SUFFIXES)
@@ -122,7 +118,7 @@ def main() -> None:
                 "gradient": gradient_distance(a, b),
                 "spectrum": spectrum_distance(a, b),
             }
-            rows[name].append(row | ({"lpips": perceived(sr, hr)} if perceived else {}))
+            rows[name].append(row | {key: score(sr, hr) for key, score in metrics.items()})
         print(f"{number}/{len(files)} {path.name} {time.monotonic() - began:.0f} s", flush=True)
     keys = list(next(iter(rows.values()))[0])
     means = {n: {k: float(np.mean([r[k] for r in rs])) for k in keys} for n, rs in rows.items()}

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.ndimage import correlate, gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from wdsr.color import luma
-from wdsr.metrics import psnr, ssim
+from wdsr.metrics import fits_ms_ssim, lr_psnr, ms_ssim, psnr, ssim
+from wdsr.resize import resize
 
 
 def pair(
@@ -174,3 +176,81 @@ def test_ssim_needs_a_whole_window() -> None:
         ssim(a[:10], b[:10], data_range=255)
     with pytest.raises(ValueError, match="10 x 10 are left"):
         ssim(a, b, data_range=255, shave=1)
+
+
+def by_definition(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """MS-SSIM of one channel as Wang et al. write it, with scipy's filters."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    c1, c2 = 2.55**2, 7.65**2
+
+    def window(image: NDArray[Any]) -> Any:
+        return gaussian_filter(image, 1.5, truncate=3.5)[5:-5, 5:-5]  # 11 pixels across
+
+    result = 1.0
+    for weight in (0.0448, 0.2856, 0.3001, 0.2363, 0.1333):
+        mean_a, mean_b = window(a), window(b)
+        var_a, var_b = window(a * a) - mean_a**2, window(b * b) - mean_b**2
+        structure = (2 * (window(a * b) - mean_a * mean_b) + c2) / (var_a + var_b + c2)
+        luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
+        factor = (structure * (luminance if weight == 0.1333 else 1)).mean()
+        result *= factor**weight
+        low = np.full((2, 2), 0.25)
+        a, b = (correlate(x, low, mode="reflect", origin=-1)[::2, ::2] for x in (a, b))
+    return float(result)
+
+
+@pytest.mark.parametrize("shape", [(176, 192), (161, 215)])
+def test_ms_ssim_by_its_definition(shape: tuple[int, int]) -> None:
+    a, b = pair(*shape)
+    expected = by_definition(a, b)
+    assert 0.3 < expected < 0.99
+    assert ms_ssim(a, b, data_range=255) == pytest.approx(expected, abs=1e-9)
+    colour = np.stack([a, b, a], axis=2), np.stack([b, b, a], axis=2)
+    expected = (expected + 2) / 3  # the channels' mean; two of them are equal
+    assert ms_ssim(*colour, data_range=255) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ms_ssim_of_constants_by_hand() -> None:
+    a, b = np.full((161, 161), 100.0), np.full((161, 161), 150.0)
+    c1 = (0.01 * 255) ** 2
+    luminance = (2 * 100 * 150 + c1) / (100**2 + 150**2 + c1)
+    assert ms_ssim(a, b, data_range=255) == pytest.approx(luminance**0.1333, abs=1e-9)
+
+
+def test_ms_ssim_of_opposites_is_no_complex_number() -> None:
+    a = pair(161, 161)[0]
+    assert ms_ssim(a, 255 - a, data_range=255) == 0
+
+
+def test_ms_ssim_needs_five_scales() -> None:
+    a, b = pair(170, 161)
+    assert 0 < ms_ssim(a, b, data_range=255) < 1
+    assert fits_ms_ssim(161, 161)
+    assert not fits_ms_ssim(200, 160)
+    with pytest.raises(ValueError, match="161 x 161 pixels, 160 x 169 are left"):
+        ms_ssim(a[1:, 1:], b[1:, 1:], data_range=255)
+    with pytest.raises(ValueError, match="159 x 168 are left"):
+        ms_ssim(a, b, data_range=255, shave=1)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_lr_psnr_measures_sr_shrunk_again(scale: int) -> None:
+    lr, _ = pair(20, 24, 3)
+    sr = resize(lr, scale=scale)
+    shrunk = resize(sr.astype(np.float64), scale=1 / scale)
+    expected = 10 * math.log10(255**2 / np.mean((shrunk - lr) ** 2))
+    assert lr_psnr(sr, lr, data_range=255) == pytest.approx(expected, abs=1e-3)
+
+
+def test_lr_psnr_by_hand() -> None:
+    lr = np.full((6, 8), 100, np.uint8)
+    sr = np.full((24, 32), 104, np.uint8)
+    expected = 20 * math.log10(255 / 4)
+    assert lr_psnr(sr, lr, data_range=255) == pytest.approx(expected, abs=1e-5)
+    assert lr_psnr(sr / 255, lr / 255, data_range=1) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(24, 33), (23, 32), (24, 24), (24, 32, 3), (3, 4)])
+def test_lr_psnr_refuses_what_is_no_sr_of_it(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="no whole multiple"):
+        lr_psnr(np.zeros(shape), np.zeros((6, 8)), data_range=255)

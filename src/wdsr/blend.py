@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from wdsr import zoo
-from wdsr.card import message_fields
 from wdsr.errors import ModelError, UsageError
+from wdsr.protobuf import fields
 from wdsr.zoo import Model
 
 # Field numbers of ONNX messages: a model's graph, a graph's initialisers, a tensor's parts.
@@ -84,7 +84,7 @@ def _weights(onnx: memoryview, model: Model) -> dict[str, np.ndarray[tuple[int],
     try:
         for graph in _all(onnx, _GRAPH):
             for tensor in _all(graph, _INITIALISER):
-                parts = dict(message_fields(tensor))
+                parts = {number: content for number, _, content in fields(tensor)}
                 if bytes(parts.get(_TYPE, b"")) == bytes([_FLOAT32]):
                     name = bytes(parts[_NAME]).decode()
                     found[name] = np.frombuffer(parts[_RAW], "<f4")
@@ -98,4 +98,4 @@ def _weights(onnx: memoryview, model: Model) -> dict[str, np.ndarray[tuple[int],
 
 
 def _all(message: memoryview, number: int) -> Iterator[memoryview]:
-    return (content for found, content in message_fields(message) if found == number)
+    return (content for found, _, content in fields(message) if found == number)

@@ -18,10 +18,11 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-Kernel = Literal["bicubic", "lanczos"]
+Kernel = Literal["bicubic", "lanczos", "linear", "bicubic-0.75"]
 Scalar = TypeVar("Scalar", bound=np.generic)  # whatever comes in goes out
 
-_SUPPORT: dict[str, float] = {"bicubic": 4.0, "lanczos": 6.0}  # full width, in source pixels
+# Full width in source pixels.
+_SUPPORT: dict[str, float] = {"bicubic": 4.0, "lanczos": 6.0, "linear": 2.0, "bicubic-0.75": 4.0}
 
 
 def resize(
@@ -41,7 +42,8 @@ def resize(
         neither.
     scale: output size is ceil(scale * size), rounding errors aside. Or
     size: (height, width) of the output; each axis then has its own scale.
-    kernel: "bicubic" (a = -0.5) or "lanczos" (a = 3).
+    kernel: "bicubic" (a = -0.5), "lanczos" (a = 3), "linear", or "bicubic-0.75",
+        the cubic of OpenCV and torch, which no published LR picture was made with.
     antialias: stretch the kernel when shrinking. False gives the aliased
         results of libraries that do not.
 
@@ -140,6 +142,9 @@ def _kernel(x: NDArray[np.float64], kernel: Kernel) -> NDArray[np.float64]:
     x = np.abs(x)
     if kernel == "lanczos":
         return np.sinc(x) * np.sinc(x / 3) * (x < 3)
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+    if kernel == "linear":
+        return np.maximum(1 - x, 0)
+    a = -0.75 if kernel == "bicubic-0.75" else -0.5
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    far = a * (((x - 5) * x + 8) * x - 4)
     return near * (x <= 1) + far * ((x > 1) & (x <= 2))

@@ -69,13 +69,15 @@ def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
 
     Path("facts.json").write_text(json.dumps({"licence": "CC0-1.0", "data": "noise"}))
     export = ["export", "runs/first", "-o", "models", "--name", "tiny", "--facts", "facts.json"]
-    ran = wdsr(*export, "--score", "noise=hr")
+    ran = wdsr(*export, "--score", "noise=hr", "--valid", "hr")
     assert ran.code == 0
     assert "models/tiny-x2.onnx" in ran.out.decode()
     card = json.loads(wdsr("info", "models/tiny-x2.onnx").out)
     assert (card["name"], card["scale"], card["licence"]) == ("tiny", 2, "CC0-1.0")
     assert card["training"]["recipe"]["network"]["filters"] == 8
     assert card["training"]["steps_done"] == 4
+    assert set(card["training"]["parity_db"]) == {"openvino", "onnxruntime", "torch"}
+    assert max(card["training"]["parity_db"].values()) <= 0.001
     assert card["scores"]["classical"]["noise"]["pictures"] == 2
 
     ran = wdsr("upscale", "-v", "hr/0.png", "-s", "3", "-n", "models/tiny-x2.onnx", "-o", "0.png")

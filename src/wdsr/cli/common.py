@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import wdsr
 from wdsr.errors import BackendError
 
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
 
 def one_line(text: str) -> str:
-    """A message without line breaks, which a file name may hold."""
-    return " ".join(text.splitlines())
+    """A message that prints on one line, whatever the file names in it.
+
+    Names may hold line breaks, codes that a terminal would obey, and bytes that are no text.
+    """
+    line = " ".join(text.splitlines())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def row_progress() -> Progress:
+    """A bar on stderr, for commands whose rows on stdout already show how far they are."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        redirect_stdout=False,  # rich would send rows to stderr
+        disable=not console.is_terminal or sys.stdout.isatty(),
+    )
 
 
 def need(*packages: str) -> None:

@@ -30,6 +30,13 @@ def export(
         list[str] | None,
         typer.Option(help="NAME=FOLDER of HR pictures to score for the card; may be repeated."),
     ] = None,
+    safetensors: Annotated[
+        bool, typer.Option("--safetensors", help="Write the weights as .safetensors too.")
+    ] = False,
+    valid: Annotated[
+        Path | None,
+        typer.Option(help="HR pictures on which all engines must score alike. [drawn ones]"),
+    ] = None,
 ) -> None:
     """Turn a training run into one .onnx file with its card inside."""
     need("torch", "lightning", "onnx")
@@ -49,6 +56,8 @@ def export(
         name=name or run.resolve().name,
         facts=known,
         score=lambda model: _scores(model, sets),
+        safetensors=safetensors,
+        valid=valid,
     )
     typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")
 

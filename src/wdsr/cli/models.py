@@ -47,7 +47,7 @@ def _set5(scores: Mapping[str, Any]) -> str:
 
 
 def info(
-    file: Annotated[str, typer.Argument(help="A picture, an .onnx file, or MODEL-xSCALE.")],
+    file: Annotated[str, typer.Argument(help="A picture, a model file, or MODEL-xSCALE.")],
 ) -> None:
     """Show the facts of a picture or of a model."""
     from wdsr import picture, zoo
@@ -59,7 +59,7 @@ def info(
         _print_model(titles[file])
     elif file in (model.card.name for model in models):
         raise UsageError(f"{file} comes at several scales: choose {' or '.join(titles)}")
-    elif file.endswith(".onnx"):
+    elif file.endswith(zoo.SUFFIXES):
         _print_model(zoo.read_model(path))
     else:
         _print_picture(picture.read(path), path)
@@ -67,14 +67,15 @@ def info(
 
 def _print_model(model: Model) -> None:
     typer.echo(json.dumps({**json.loads(model.card.to_json()), "sha256": model.sha256}, indent=2))
-    from wdsr.inference import AUTO_CORE
+    from wdsr.inference import AUTO_SIDE
     from wdsr.tiling import TilePlan
 
-    plan = TilePlan(*AUTO_CORE, model.card.scale, model.card.halo, AUTO_CORE)
+    core = AUTO_SIDE, AUTO_SIDE
+    plan = TilePlan(*core, model.card.scale, model.card.halo, core)
     if plan.overhead > _LARGE_OVERHEAD:
         typer.echo(
             f"note: a large halo: with {model.card.halo} pixels around it, a tile of "
-            f"{AUTO_CORE[0]} is {plan.overhead:.1f} times the work; a larger --tile wastes less",
+            f"{AUTO_SIDE} is {plan.overhead:.1f} times the work; a larger --tile wastes less",
             err=True,
         )
 

@@ -42,7 +42,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="Weights to begin from: MODEL-xSCALE, .onnx file or run folder."),
+        typer.Option(help="Weights to begin from: MODEL-xSCALE, a model file or a run folder."),
     ] = None,
     pretrained: Annotated[
         Path | None,
@@ -245,7 +245,7 @@ def _pictures(
 
 
 def _weights(title: str | None, role: str) -> Any:
-    """The weights of MODEL-xSCALE, of an .onnx file or of a run folder."""
+    """The weights of MODEL-xSCALE, of a model file or of a run folder."""
     if title is None:
         return None
     if Path(title).is_dir():
@@ -276,9 +276,9 @@ def _teacher(recipe: Recipe) -> Any:
 def _model(title: str, role: str) -> Any:
     from wdsr import zoo
 
-    if title.endswith(".onnx"):
+    if title.endswith(zoo.SUFFIXES):
         return zoo.read_model(Path(title))
     name, _, scale = title.rpartition("-x")
     if not name or not scale.isdecimal():
-        raise UsageError(f"{role} must be MODEL-xSCALE or an .onnx file, not {title!r}")
+        raise UsageError(f"{role} must be MODEL-xSCALE or a model file, not {title!r}")
     return zoo.find(name, int(scale))

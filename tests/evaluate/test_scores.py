@@ -1,4 +1,4 @@
-"""The classical protocol, against scores worked out another way."""
+"""Rows of scores, against numbers worked out another way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ from skimage.metrics import structural_similarity
 from wdsr import backends, zoo
 from wdsr import picture as pictures
 from wdsr.errors import PictureError, UsageError
-from wdsr.evaluate import bicubic, evaluate, model
+from wdsr.evaluate import (
+    ANCESTOR,
+    CLASSICAL,
+    NTIRE,
+    Protocol,
+    bicubic,
+    evaluate,
+    lanczos,
+    mean,
+    model,
+    pairs,
+)
+from wdsr.evaluate.scores import Finished, Row, side_by_side, timed
 from wdsr.resize import resize
 
 Array = NDArray[Any]
@@ -60,6 +72,7 @@ def test_the_bicubic_row_is_what_the_protocol_defines(tmp_path: Path, scale: int
         use_sample_covariance=False,
     )
     assert row.ssim == pytest.approx(similarity, abs=1e-5)
+    assert row.seconds is not None
     assert 0 < row.seconds < 60
 
 
@@ -117,7 +130,7 @@ def bad_picture(kind: str) -> Array:
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("16 bits", "uint16"), ("transparent", "transparent"), ("too small", "too small")],
+    [("16 bits", "16-bit"), ("transparent", "transparent"), ("too small", "too small")],
 )
 def test_pictures_the_protocol_is_not_for(tmp_path: Path, kind: str, words: str) -> None:
     save(tmp_path / "bad.png", bad_picture(kind))
@@ -125,6 +138,99 @@ def test_pictures_the_protocol_is_not_for(tmp_path: Path, kind: str, words: str)
         list(evaluate(tmp_path, 2, bicubic))
     assert str(tmp_path / "bad.png") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "shave", "scored"),
+    [(CLASSICAL, 2, luma), (NTIRE, 8, np.asarray), (ANCESTOR, 0, np.asarray)],
+)
+def test_what_each_protocol_scores(
+    tmp_path: Path, protocol: Protocol, shave: int, scored: Any
+) -> None:
+    hr = photograph("chelsea.png", 60, 84)
+    save(tmp_path / "cat.png", hr)
+    (row,) = evaluate(tmp_path, 2, bicubic, protocol)
+    sr = resize(resize(hr, scale=1 / 2), scale=2)
+    inner = slice(shave, 60 - shave), slice(shave, 84 - shave)
+    ours, true = (np.asarray(scored(image.astype(float))[inner]) for image in (sr, hr))
+    assert row.psnr == pytest.approx(10 * np.log10(255**2 / np.mean((ours - true) ** 2)), abs=1e-3)
+    similarity = structural_similarity(
+        ours,
+        true,
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=2 if ours.ndim == 3 else None,
+    )
+    assert row.ssim == pytest.approx(similarity, abs=1e-5)
+    assert row.ms_ssim is None  # 60 rows are too few for five scales
+
+
+def test_the_rows_of_several_methods_on_one_picture(tmp_path: Path) -> None:
+    save(tmp_path / "cat.png", photograph("chelsea.png", 180, 200))
+    (pair,) = pairs(tmp_path, 2)
+
+    def different(sr: Array, hr: Array) -> float:
+        assert sr.shape == hr.shape == (176, 196, 3)
+        return float((sr != hr).mean())
+
+    makers = {"bicubic": timed(bicubic), "lanczos": timed(lanczos)}
+    first, second = side_by_side(pair, makers, extra={"lpips": different})
+    assert (first.method, second.method) == ("bicubic", "lanczos")
+    assert first.psnr < second.psnr  # lanczos undoes more of the blur
+    assert first.ms_ssim is not None
+    assert second.ms_ssim is not None
+    assert first.ssim < first.ms_ssim < second.ms_ssim < 1
+    assert first.lpips is not None
+    assert 0.3 < first.lpips < 1
+    assert first.dists is None
+
+
+def test_the_score_of_a_set_is_the_mean_of_its_rows() -> None:
+    rows = [Row("a", 30, 0.8, None, 40, 0.5, method="m"), Row("b", 20, 0.6, 0.9, 50, 0.25)]
+    assert mean(rows) == Row("mean of 2", 25, 0.7, None, 45, 0.375, method="m")
+    with pytest.raises(ValueError, match="no rows"):
+        mean([])
+
+
+def test_finished_pictures_are_scored_as_if_made_here(tmp_path: Path) -> None:
+    for name in ("chelsea", "coffee"):
+        hr = photograph(f"{name}.png", 60, 61)  # SR has 60 x 60
+        save(tmp_path / "hr" / f"{name}.png", hr)
+        sr = resize(resize(hr[:60, :60], scale=1 / 2), scale=2)
+        save(tmp_path / "sr" / f"{name}_x2.bmp", sr)
+    finished = Finished(tmp_path / "sr", tmp_path / "hr", 2)
+    for pair in pairs(tmp_path / "hr", 2):
+        made, given = side_by_side(pair, {"made": timed(bicubic), "given": finished})
+        assert (given.psnr, given.ssim, given.lr_psnr) == (made.psnr, made.ssim, made.lr_psnr)
+        assert given.seconds is None
+    save(tmp_path / "sr" / "coffee_x2.bmp", photograph("coffee.png", 58, 60))
+    with pytest.raises(PictureError, match=r"coffee_x2.bmp: is 60 x 58, .*coffee.png.* 60 x 60"):
+        finished(pair)
+    (tmp_path / "sr" / "coffee_x2.bmp").unlink()
+    with pytest.raises(PictureError, match=r"coffee.png: has no partner in .*sr"):
+        Finished(tmp_path / "sr", tmp_path / "hr", 2)
+    save(tmp_path / "sr" / "zebra.png", photograph("coffee.png", 60, 60))
+    told: list[PictureError] = []
+    fewer = Finished(tmp_path / "sr", tmp_path / "hr", 2, on_bad=told.append)
+    assert ["zebra.png" in str(fault) for fault in told] == [True]
+    with pytest.raises(PictureError, match=r"coffee.png: has no partner"):  # told but once
+        fewer(pair)
+
+
+def test_scores_do_not_depend_on_the_engine(tmp_path: Path) -> None:
+    save(tmp_path / "cat.png", photograph("chelsea.png", 120, 160))
+    save(tmp_path / "cup.png", photograph("coffee.png", 120, 160))
+    found = []
+    for name in backends.installed():
+        backend = backends.create(name, zoo.find(zoo.DEFAULT_MODEL, 4), precision="float32")
+        found.append(mean(evaluate(tmp_path, 4, model(backend))))
+    assert len(found) == 3  # all engines are installed where tests run
+    for other in found[1:]:
+        assert other.psnr == pytest.approx(found[0].psnr, abs=0.001)
+        assert other.ssim == pytest.approx(found[0].ssim, abs=1e-5)
+        assert other.lr_psnr == pytest.approx(found[0].lr_psnr, abs=0.01)
 
 
 def test_the_smallest_picture_that_can_be_scored(tmp_path: Path) -> None:

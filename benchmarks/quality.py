@@ -1,0 +1,36 @@
+"""Scores of every shipped model on benchmark sets, kept as records.
+
+    python benchmarks/quality.py PATH/Set5 PATH/Set14
+
+Writes `records/quality-DATE-SET-xSCALE.json` for each folder and scale; then
+`python -m docs.results` makes the results page of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import sys
+from pathlib import Path
+
+from wdsr import zoo
+
+RECORDS = Path(__file__).parent / "records"
+
+
+def main(folders: list[str]) -> None:
+    """Run `wdsr evaluate` once for each folder and scale, with all models that have it."""
+    if not folders:
+        raise SystemExit(__doc__)
+    titles = [model.card for model in zoo.shipped()]
+    for folder in folders:
+        for scale in sorted({card.scale for card in titles}):
+            name = f"quality-{datetime.date.today()}-{Path(folder).resolve().name}-x{scale}.json"
+            call = [sys.executable, "-m", "wdsr", "evaluate", "--hr", folder, "-s", str(scale)]
+            for card in titles:
+                call += ["-n", card.name] if card.scale == scale else []
+            subprocess.run([*call, "-o", str(RECORDS / name)], check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
