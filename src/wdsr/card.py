@@ -38,6 +38,7 @@ class ModelCard:
     scores: Mapping[str, Any] = field(default_factory=dict)  # protocol -> set -> score
     notes: str = ""  # what the model is good for, and what not
     quantised: Mapping[str, Any] = field(default_factory=dict)  # of an int8 file: how, and the loss
+    softer: str = ""  # of a GAN model: the pixel model it began from, which it can be blended with
 
     def __post_init__(self) -> None:
         for name, (holds, rule) in _RULES.items():
@@ -110,6 +111,7 @@ _RULES: dict[str, _Rule] = {
     "scores": _OBJECT,
     "notes": _TEXT,
     "quantised": _OBJECT,
+    "softer": (lambda value: value == "" or _is_name(value), "a model's name, or nothing"),
 }
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from wdsr import backends, zoo
 from wdsr.backends import Backend
+from wdsr.blend import softened
 from wdsr.choose import Choice, candidates, choose
 from wdsr.color import extend_under_alpha
 from wdsr.errors import ModelError, PictureError, UsageError
@@ -21,6 +22,7 @@ from wdsr.inference import Image, plan_tiles, quantise, run_tiles
 from wdsr.kinds import to_picture
 from wdsr.picture import Picture
 from wdsr.resize import resize
+from wdsr.zoo import Model
 
 Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
@@ -111,6 +113,7 @@ class Upscaler:
         tile: int | None = None,
         self_ensemble: bool = False,
         deterministic: bool = False,
+        sharpness: float | None = None,
     ) -> None:
         """Nothing is loaded yet, but unknown models, backends and the like raise here.
 
@@ -121,6 +124,7 @@ class Upscaler:
             little better (about 0.1 dB).
         deterministic: leave nothing to measurements: the same bytes on any machine
             with the same processor and versions. "auto" precision is then float32.
+        sharpness: of a GAN model, 0 (as its pixel model) to 1; None leaves it as it is.
         """
         for name, number in (("tile", tile), ("threads", threads)):
             if number is not None and number < 1:
@@ -137,6 +141,7 @@ class Upscaler:
         self.self_ensemble = self_ensemble
         if deterministic and precision == "auto":
             precision = "float32"
+        self.sharpness = sharpness
         self._options: dict[str, Any] = {
             "precision": precision,
             "device": device,
@@ -147,12 +152,17 @@ class Upscaler:
         self._scales = {name: zoo.scales(name) for name in names}
         if min(min(scales) for scales in self._scales.values()) < 2:
             raise ModelError(f"{model}: does not enlarge; give another model")
+        if sharpness is not None:
+            if model == zoo.AUTO:
+                raise UsageError("sharpness is for a GAN model: name one with model, not auto")
+            for scale in self._scales[model]:  # what cannot be blended is known before any work
+                self._model(model, scale)
         self._backends: dict[tuple[str, int, str, bool], Backend] = {}
 
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every model that may be used."""
-        models = (zoo.find(name, s) for name, scales in self._scales.items() for s in scales)
+        models = (self._model(name, s) for name, scales in self._scales.items() for s in scales)
         return {model.card.title: model.sha256 for model in models}
 
     @property
@@ -164,6 +174,7 @@ class Upscaler:
             "precision": self._options["precision"],
             "device": self._options["device"],
             "self_ensemble": self.self_ensemble,
+            "sharpness": self.sharpness,
         }
 
     @overload
@@ -266,7 +277,7 @@ class Upscaler:
     def _backend(self, name: str, scale: int, precision: str, small: bool) -> Backend:
         key = name, scale, precision, small and precision == "auto"
         if key not in self._backends:
-            model = zoo.find(name, scale)
+            model = self._model(name, scale)
             if key[3] and not model.card.quantised:
                 precision = "float32"
             if model.card.channels != 3:
@@ -277,6 +288,10 @@ class Upscaler:
                 self._backend_name, model, **{**self._options, "precision": precision}
             )
         return self._backends[key]
+
+    def _model(self, name: str, scale: int) -> Model:
+        model = zoo.find(name, scale)
+        return model if self.sharpness is None else softened(model, self.sharpness)
 
     def _enlarge(
         self,
@@ -317,6 +332,7 @@ def load(
     threads: int | None = None,
     tile: int | None = None,
     self_ensemble: bool = False,
+    sharpness: float | None = None,
 ) -> Upscaler:
     """A model ready to enlarge pictures.
 
@@ -336,6 +352,7 @@ def load(
         threads=threads,
         tile=tile,
         self_ensemble=self_ensemble,
+        sharpness=sharpness,
     )
 
 

@@ -248,3 +248,53 @@ def test_a_shipped_model_can_be_the_start(wdsr: Wdsr, data: None) -> None:
     call = ["train", "wide.toml", "--data", "hr", "--precision", "float32", "--start", title]
     assert wdsr(*call).code == 0
     one_line(wdsr(*call[:-1], f"{zoo.DEFAULT_MODEL}-x99"), 2, "x99")
+
+
+def test_pixel_model_then_gan_model_then_between(wdsr: Wdsr, data: None) -> None:
+    """SRResNet, SRGAN begun from its run, and a picture at half sharpness."""
+    pixel = "steps = 2\nbatch = 2\npatch = 8\nwarmup = 0\n"
+    network = '[network]\nfamily = "srresnet"\nscale = 2\nfilters = 4\nblocks = 1\n'
+    game = '[adversary]\ndiscriminator = "vgg"\nfilters = 2\n'
+    Path("soft.toml").write_text(pixel + network)
+    Path("sharp.toml").write_text(pixel + network + game)
+    train = ["--data", "hr", "--precision", "float32"]
+    assert wdsr("train", "soft.toml", *train).code == 0
+    ran = wdsr("train", "sharp.toml", *train, "--start", "runs/soft")
+    assert ran.code == 0, ran.err
+    assert Path("runs/sharp/adversarial.csv").read_text().splitlines()[-1].startswith("2,")
+    for name in ("soft", "sharp"):
+        assert wdsr("export", f"runs/{name}", "-o", "models").code == 0
+    card = json.loads(wdsr("info", "models/sharp-x2.onnx").out)
+    assert card["softer"] == "soft-x2"
+    assert card["training"]["recipe"]["adversary"]["discriminator"] == "vgg"
+    pictures = []
+    for sharpness in ("0", "0.5", "1"):
+        call = ["hr/0.png", "-s", "2", "-n", "models/sharp-x2.onnx", "--sharpness", sharpness]
+        assert wdsr("upscale", *call, "-y", "-o", "out.png").code == 0
+        with Image.open("out.png") as image:
+            pictures.append(np.asarray(image))
+    assert wdsr("upscale", *call[:3], "-n", "models/soft-x2.onnx", "-o", "soft.png").code == 0
+    with Image.open("soft.png") as image:
+        assert (np.asarray(image) == pictures[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("losses = {vgg22 = 1.0}", ["no weights of VGG19 here", "--pretrained"]),
+        ("losses = {lpips = 1.0}", ["no weights of VGG16 here"]),
+        ("[adversary]\nfilters = 0", ["adversary.filters"]),
+        ('[adversary]\ndiscriminator = "gan"', ["adversary.discriminator", "'gan'"]),
+        ("patch = 9\n[adversary]\n", ["adversary: patch must be a multiple of 8", "18"]),
+    ],
+)
+def test_games_that_cannot_be(wdsr: Wdsr, data: None, lines: str, words: list[str]) -> None:
+    Path("empty").mkdir()
+    Path("game.toml").write_text(f"patch = 8\n{lines}\n" if "patch" not in lines else lines)
+    with Path("game.toml").open("a") as stream:
+        stream.write("[network]\nscale = 2\n")
+    ran = wdsr("train", "game.toml", "--data", "hr", "--pretrained", "empty")
+    assert ran.code in (1, 2)
+    assert len(ran.lines) == 1
+    assert all(word in ran.lines[0] for word in words), ran.lines
+    assert not Path("runs").exists()

@@ -782,3 +782,18 @@ def test_grey_stays_grey(wdsr: Wdsr) -> None:
     ran = wdsr("upscale", "a.png", "-o", "-")
     with Image.open(io.BytesIO(ran.out)) as image:
         assert image.mode == "L"
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "words"),
+    [
+        ("0.5", ["has no softer model", "wdsr-b-8-x4"]),
+        ("2", ["from 0 to 1"]),
+        ("much", ["--sharpness"]),
+    ],
+)
+def test_sharpness_that_cannot_be(wdsr: Wdsr, sharpness: str, words: list[str]) -> None:
+    ran = wdsr("upscale", "a.png", "--sharpness", sharpness)
+    assert ran.code == 2
+    assert len(ran.lines) == 1
+    assert all(word in ran.lines[0] for word in words)

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.train.helpers import TINY, assert_same_bits, run_of, short
+from tests.train.helpers import TINY, assert_same_bits, newest, run_of, short
 
+from wdsr import networks
 from wdsr.errors import TrainingError
+from wdsr.networks import Config
+from wdsr.networks.edsr import EDSRConfig
+from wdsr.networks.srresnet import SRResNetConfig
 from wdsr.networks.wdsr import WDSR, WDSRConfig
 from wdsr.train.data import Pairs
-from wdsr.train.warm import warm_start
+from wdsr.train.trainee import averaged
+from wdsr.train.warm import plain_weights, run_weights, warm_start
+
+EDSR = EDSRConfig(scale=2, filters=6, blocks=1)
+SRRESNET = SRResNetConfig(scale=2, filters=6, blocks=1)
 
 # Warm start
 
@@ -92,3 +100,40 @@ def test_training_begins_from_the_start_weights(pairs: Pairs, tmp_path: Path) ->
     assert isinstance(result, WDSR)
     for name, value in result.fuse().state_dict().items():
         torch.testing.assert_close(value, weights[name], rtol=1e-5, atol=1e-6)
+
+
+# Other families
+
+
+@pytest.mark.parametrize("config", [TINY, EDSR, SRRESNET], ids=str)
+def test_a_run_gives_the_next_all_it_has_learned(
+    pairs: Pairs, tmp_path: Path, config: Config
+) -> None:
+    """Weight norm, PReLU and running statistics too: the new network gives the same picture."""
+    run_of(short(network=config, learning_rate=0.01), pairs, tmp_path)
+    network = networks.build(config)
+    assert warm_start(network, run_weights(tmp_path)) == []
+    lr = torch.rand(1, 3, 9, 9)
+    before = averaged(config, newest(tmp_path)["average"])
+    with torch.inference_mode():
+        torch.testing.assert_close(network.eval()(lr), before(lr), rtol=0, atol=1e-5)
+
+
+def test_statistics_are_averaged_as_weights_are(pairs: Pairs, tmp_path: Path) -> None:
+    run_of(short(network=SRRESNET, ema=0.9), pairs, tmp_path)
+    state = newest(tmp_path)
+    for key in ("last.1.running_mean", "last.1.running_var", "last.0.weight"):
+        assert (state["average"][key] - state["network"][key]).abs().max() > 1e-6
+
+
+def test_folded_batch_norm_is_no_beginning_for_batch_norm(pairs: Pairs) -> None:
+    folded = plain_weights(networks.build(SRRESNET).fuse())
+    with pytest.raises(TrainingError, match="batch norm folded: begin from the run folder"):
+        warm_start(networks.build(SRRESNET), folded)
+    bare = dataclasses.replace(SRRESNET, batch_norm=False)
+    assert warm_start(networks.build(bare), folded) == []
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no checkpoint here to begin from"):
+        run_weights(tmp_path)

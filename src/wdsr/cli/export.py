@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wdsr.zoo import Model
 
 # What a card can be told about a run: fields of ModelCard.
-_FACTS = {"data", "licence", "notes", "scores", "training"}
+_FACTS = {"data", "licence", "notes", "scores", "softer", "training"}
 
 
 def export(

@@ -41,7 +41,12 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="Peak rate, first stage.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="Weights to begin from: MODEL-xSCALE or a model file.")
+        str | None,
+        typer.Option(help="Weights to begin from: MODEL-xSCALE, a model file or a run folder."),
+    ] = None,
+    pretrained: Annotated[
+        Path | None,
+        typer.Option(help="Folder with VGG's weights, for perceptual losses. [torch's cache]"),
     ] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Stop cleanly after so long.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads. [all]")] = None,
@@ -76,6 +81,7 @@ def train(
     from wdsr.train.device import keep_memory
     from wdsr.train.loop import check, resumable
     from wdsr.train.loop import train as run_training
+    from wdsr.train.losses import weighted
     from wdsr.train.recorder import Intervals
 
     changes: dict[str, Any] = {
@@ -98,6 +104,7 @@ def train(
     if chosen is not None:
         weights = faults.watch(lambda: _weights(chosen.start, "start"))
         teacher = faults.watch(lambda: _teacher(chosen))
+        faults.watch(lambda: [weighted(s.losses, pretrained) for s in chosen.stages])
         faults.watch(lambda: resumable(run, chosen))
     faults.raise_all()
     assert chosen is not None
@@ -107,7 +114,7 @@ def train(
         source, held_out = _pictures(
             chosen.network.scale, data, lr, valid, valid_lr, cache or run.parent / "cache", shown
         )
-        check(chosen, source, devices * nodes)
+        check(chosen, source, devices * nodes, pretrained)
         keep_memory()
         task = shown.add_task("training", total=chosen.total, text="")
 
@@ -130,6 +137,7 @@ def train(
                 validation=held_out,
                 start=weights,
                 teacher=teacher,
+                pretrained=pretrained,
                 precision=precision,  # type: ignore[arg-type]
                 devices=devices,
                 nodes=nodes,
@@ -237,9 +245,13 @@ def _pictures(
 
 
 def _weights(title: str | None, role: str) -> Any:
-    """The weights of MODEL-xSCALE or of a model file."""
+    """The weights of MODEL-xSCALE, of a model file or of a run folder."""
     if title is None:
         return None
+    if Path(title).is_dir():
+        from wdsr.train.warm import run_weights
+
+        return run_weights(Path(title))
     need("onnx")
     from wdsr.backends.torch import read_weights
 

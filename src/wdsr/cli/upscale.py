@@ -77,6 +77,10 @@ def upscale(
         bool,
         typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: 8 times slower."),
     ] = False,
+    sharpness: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Of a GAN model: 0 (as its pixel model) to 1. [1]"),
+    ] = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
@@ -186,6 +190,7 @@ def upscale(
         tile=_tile(tile),
         self_ensemble=self_ensemble,
         deterministic=deterministic,
+        sharpness=sharpness,
     )
     settings = Settings(
         format=_format(format) if format else None,

@@ -156,20 +156,28 @@ def card_of(
     name: str, recipe: Recipe, training: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> ModelCard:
     """The card of a network trained by a recipe."""
-    config = recipe.network
-    architecture = networks.describe(config)
-    if "weight_norm" in architecture:  # what ships is fused: nothing of it is left
-        architecture["weight_norm"] = False
+    fused = networks.build(recipe.network).fuse()  # which is what ships
+    config = fused.config
+    if "softer" not in facts and recipe.adversary is not None and recipe.start is not None:
+        facts = {**facts, "softer": _title(recipe.start, config.scale)}
     return ModelCard(
         name=name,
         scale=config.scale,
         halo=config.radius,
         channels=config.channels,
-        architecture=architecture,
-        parameters=sum(p.numel() for p in networks.build(config).fuse().parameters()),
+        architecture=networks.describe(config),
+        parameters=sum(p.numel() for p in fused.parameters()),
         training={"recipe": recipe.to_dict(), **training},
         **{key: value for key, value in facts.items() if key != "training"},
     )
+
+
+def _title(start: str, scale: int) -> str:
+    """Of the model that a recipe began from; nothing if that is for another scale."""
+    name = Path(start).name.removesuffix(".onnx")
+    title = f"{name.removesuffix(f'-x{scale}')}-x{scale}"
+    same_scale = Path(start).is_dir() or title == name
+    return title if same_scale else ""
 
 
 def golden_tile(network: Network) -> bytes:

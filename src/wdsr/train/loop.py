@@ -13,10 +13,12 @@ from wdsr import networks
 from wdsr.errors import TrainingError, UsageError
 from wdsr.networks import Network
 from wdsr.train import checkpoint
+from wdsr.train.adversarial import Duel
 from wdsr.train.data import Source
 from wdsr.train.device import Precision, launch, quicken, uses_bf16
 from wdsr.train.feed import feed
 from wdsr.train.journal import Journal, Progress, describe
+from wdsr.train.losses import weighted
 from wdsr.train.recipe import Recipe
 from wdsr.train.recorder import Intervals, Recorder
 from wdsr.train.step import Stepper
@@ -39,6 +41,7 @@ def train(
     validation: list[Pair] | None = None,
     start: Mapping[str, torch.Tensor] | None = None,
     teacher: Network | None = None,
+    pretrained: Path | None = None,
     precision: Precision = "auto",
     devices: int = 1,
     nodes: int = 1,
@@ -57,6 +60,7 @@ def train(
     start: weights to begin from; layers that do not fit (another scale's last
         convolutions) keep their initialisation.
     teacher: the network whose output `distillation` imitates.
+    pretrained: folder of the weights that perceptual losses need; None: torch's cache.
     devices, nodes: processes on a machine, and machines; each takes its share of the batch.
     workers: processes that cut patches; 0: this one does.
     max_minutes: stop cleanly, with a checkpoint, after so long. Ctrl-C does so too,
@@ -71,9 +75,9 @@ def train(
     training diverges or another process is lost. Whatever ends it leaves a
     checkpoint of whole steps, and none that is not finite.
     """
-    check(recipe, source, devices * nodes)
+    check(recipe, source, devices * nodes, pretrained)
     fabric = launch(devices, nodes, precision)
-    check(recipe, source, fabric.world_size)  # torchrun may have begun other numbers
+    check(recipe, source, fabric.world_size, pretrained)  # torchrun may have begun other numbers
     first = fabric.is_global_zero  # the only process to touch the run folder
     fabric.seed_everything(recipe.seed, verbose=False)
     bare = networks.build(recipe.network)
@@ -88,14 +92,24 @@ def train(
         clip=recipe.clip,
         ema=recipe.ema,
     )
-    stepper = Stepper(fabric, learner, recipe, teacher)
+    stepper: Stepper | Duel = Stepper(fabric, learner, recipe, teacher, pretrained)
+    if recipe.adversary is not None:
+        stepper = Duel(
+            fabric,
+            learner,
+            recipe,
+            averaged(recipe.network, bare.state_dict()) if start is not None else None,
+            run,
+            pretrained=pretrained,
+            notice=notice,
+        )
     step, best, halvings = 0, None, 0  # halvings: of the rate, one at each roll-back
 
     def average() -> Network:
         return averaged(recipe.network, learner.averages())
 
     def save(*, trunk: bool = False) -> None:
-        if first and checkpoint.is_finite(state := learner.state()):
+        if first and checkpoint.is_finite(state := {**learner.state(), **stepper.state()}):
             best = recorder.best if recorder else None
             facts = {"step": step, "best": best, "halvings": halvings, "recipe": recipe.to_dict()}
             checkpoint.save(run, {**facts, **state}, trunk=trunk)
@@ -104,6 +118,7 @@ def train(
     if saved is not None:
         step, best, halvings = saved["step"], saved["best"], saved.get("halvings", 0)
         learner.load(saved)
+        stepper.load(saved)
     recorder = None
     if first:
         run.mkdir(parents=True, exist_ok=True)
@@ -155,7 +170,7 @@ def train(
                     notice(f"step {step}: not finite; back to step {saved['step']}, half the rate")
                     step = saved["step"]
                     learner.load(saved)
-                    stepper.forget()
+                    stepper.load(saved)
                     if recorder:
                         recorder.rewind(step)
     except RuntimeError as error:
@@ -172,7 +187,7 @@ def train(
     return average()
 
 
-def check(recipe: Recipe, source: Source, processes: int) -> None:
+def check(recipe: Recipe, source: Source, processes: int, pretrained: Path | None = None) -> None:
     """Raise UsageError or TrainingError, with all that makes this training impossible."""
     network = recipe.network
     problems = []
@@ -183,9 +198,15 @@ def check(recipe: Recipe, source: Source, processes: int) -> None:
     for batch in sorted({stage.batch for stage in recipe.stages}):
         if batch % processes:
             problems.append(f"a batch of {batch} cannot be shared evenly by {processes} processes")
+    if recipe.adversary is not None and processes > 1:
+        problems.append("training against a discriminator takes one process: leave out devices")
+    if recipe.adversary is not None and recipe.teacher is not None:
+        problems.append("a recipe has an adversary or a teacher, not both")
     if problems:
         raise UsageError("; ".join(problems))
     source.check(max(stage.patch for stage in recipe.stages))
+    for stage in recipe.stages:
+        weighted(stage.losses, pretrained)  # a classifier's weights may be missing
 
 
 def resumable(

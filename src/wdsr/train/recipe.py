@@ -17,7 +17,8 @@ from wdsr.files import write_atomically
 from wdsr.networks import Config
 from wdsr.networks.wdsr import WDSRConfig
 from wdsr.train import fields
-from wdsr.train.losses import LOSSES, LUMA_LOSSES
+from wdsr.train.gan import Adversary
+from wdsr.train.losses import COLOUR_LOSSES, KNOWN
 
 Schedule = Literal["cosine", "multistep", "constant"]
 
@@ -66,7 +67,7 @@ class Stage:
             ("decay", 0 < self.decay < 1, "in (0, 1)"),
             ("cooldown", 0 <= self.cooldown <= self.steps, "from 0 to steps"),
             ("cooldown", not self.cooldown or self.schedule == "constant", "with constant"),
-            ("losses", set(self.losses) <= set(LOSSES), f"some of {', '.join(LOSSES)}"),
+            ("losses", set(self.losses) <= set(KNOWN), f"some of {', '.join(KNOWN)}"),
             ("losses", all(0 <= w < math.inf for w in weights), "weighted by 0 or more"),
             ("losses", sum(weights) + self.distillation > 0, "weighted above 0 somewhere"),
             ("distillation", 0 <= self.distillation < math.inf, "at least 0"),
@@ -94,6 +95,7 @@ class Recipe(Stage):
     seed: int = 0
     start: str | None = None  # weights to begin from: an ONNX file or a shipped model's name
     teacher: str | None = None  # a model whose output `distillation` imitates, named alike
+    adversary: Adversary | None = None  # whom to train against
     then: list[Stage] = field(default_factory=list)  # stages that follow the first
 
     def __post_init__(self) -> None:
@@ -112,11 +114,26 @@ class Recipe(Stage):
         distilled = any(stage.distillation for stage in self.stages)
         if distilled != (self.teacher is not None):
             problems.append("a teacher and a distillation weight above 0 go together")
-        coloured = any(set(stage.losses) & LUMA_LOSSES for stage in self.stages)
+        coloured = {name for stage in self.stages for name in stage.losses} & COLOUR_LOSSES
         if coloured and self.network.channels != 3:
-            problems.append(f"losses of luma need 3 channels, not {self.network.channels}")
+            names = ", ".join(sorted(coloured))
+            problems.append(f"losses {names} need 3 channels, not {self.network.channels}")
+        problems += self._adversary_problems()
         if problems:
             raise UsageError("recipe: " + "; ".join(problems))
+
+    def _adversary_problems(self) -> Iterator[str]:
+        if self.adversary is None:
+            return
+        yield from (f"adversary.{problem}" for problem in self.adversary.problems())
+        patches = {stage.patch for stage in self.stages}
+        if len(patches) > 1 and self.adversary.discriminator == "vgg":
+            yield "adversary: a vgg discriminator needs one patch size in all stages"
+        for patch in sorted(patches):
+            try:
+                self.adversary.against(patch * self.network.scale, self.network.channels)
+            except ValueError as error:
+                yield f"adversary: {error}"
 
     @property
     def stages(self) -> list[Stage]:
@@ -151,7 +168,16 @@ class Recipe(Stage):
         """Whether the two would have done the same in their first `steps` steps."""
         if self == other:
             return True
-        lasting = ("network", "optimizer", "weight_decay", "clip", "ema", "seed", "start")
+        lasting = (
+            "network",
+            "optimizer",
+            "weight_decay",
+            "clip",
+            "ema",
+            "seed",
+            "start",
+            "adversary",
+        )
         if any(getattr(self, name) != getattr(other, name) for name in (*lasting, "teacher")):
             return False
         # Settings change only between stages, rates smoothly: a thousand samples tell.
@@ -175,11 +201,18 @@ class Recipe(Stage):
         """
         values = dict(values)
         network, then = values.pop("network", {}), values.pop("then", [])
+        adversary = values.pop("adversary", None)
         if not isinstance(network, dict):
             raise UsageError(f"recipe: network must be a table of settings, not {network!r}")
         if not isinstance(then, list) or not all(isinstance(stage, dict) for stage in then):
             raise UsageError(f"recipe: then must be a list of stages, not {then!r}")
+        if not isinstance(adversary, dict | None):
+            raise UsageError(f"recipe: adversary must be a table of settings, not {adversary!r}")
         problems, values = fields.sift(cls, values)
+        if adversary is not None:
+            wrong, right = fields.sift(Adversary, adversary)
+            problems += [f"adversary.{problem}" for problem in wrong]
+            values["adversary"] = Adversary(**right)
         first = {name: values[name] for name in fields.names(Stage) if name in values}
         stages = []
         for number, stage in enumerate(then):

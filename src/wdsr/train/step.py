@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -21,16 +22,26 @@ class Stepper:
     """Takes the steps of a recipe; each stage's as one CUDA graph, if alone on a GPU."""
 
     def __init__(
-        self, fabric: Fabric, learner: Trainee, recipe: Recipe, teacher: Network | None
+        self,
+        fabric: Fabric,
+        learner: Trainee,
+        recipe: Recipe,
+        teacher: Network | None,
+        pretrained: Path | None = None,
     ) -> None:
         self._fabric, self._learner, self._recipe = fabric, learner, recipe
+        self._pretrained = pretrained
         self.capture = fabric.device.type == "cuda" and fabric.world_size == 1
         self._teacher = teacher
         if teacher is not None:
             teacher.eval().to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._takes: dict[int, _Take | Captured] = {}  # by number of stage
 
-    def forget(self) -> None:
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint has to hold beside the learner's state."""
+        return {}
+
+    def load(self, state: Mapping[str, Any]) -> None:
         """After the learner's state was replaced: what was captured holds the old one."""
         self._takes.clear()
 
@@ -46,7 +57,7 @@ class Stepper:
 
     def _plain(self, number: int) -> _Take:
         stage = self._recipe.stages[number]
-        loss_of = weighted(stage.losses)
+        loss_of = weighted(stage.losses, self._pretrained)
 
         def take(lr: torch.Tensor, hr: torch.Tensor, agreed: torch.Tensor | None) -> torch.Tensor:
             self._learner.before()

@@ -54,7 +54,9 @@ class Trainee:
             weight_decay=weight_decay,
             fused=True,
         )
-        self._average = [p.detach().clone() for p in self.parameters]
+        # Running statistics of batch norm are no parameters, but a result depends on them too.
+        self._learned = [t.detach() for t in (*self.parameters, *self._buffers)]
+        self._average = [t.clone() for t in self._learned]
         self._kept: list[torch.Tensor] = []
         zero = torch.zeros((), device=fabric.device)
         self._steps, self.skipped, self.in_a_row = zero.clone(), zero.clone(), zero.clone()
@@ -65,6 +67,7 @@ class Trainee:
 
     def set_rate(self, learning_rate: float) -> None:
         """The learning rate of the next step."""
+        self.rate = learning_rate
         for group in self._optimizer.param_groups:
             if isinstance(group["lr"], torch.Tensor):
                 group["lr"].fill_(learning_rate)
@@ -91,11 +94,11 @@ class Trainee:
         self._steps += 1
         # Early on, forget the start faster. (Not lerp: it would ask the device for the weight.)
         kept = torch.clamp(self._steps / (self._steps + 10), max=self._ema)
-        way = torch._foreach_sub([p.detach() for p in self.parameters], self._average)
-        torch._foreach_mul_(way, 1 - kept)
-        torch._foreach_add_(self._average, way)
         for buffer, old in zip(self._buffers, self._kept, strict=False):
             buffer.copy_(torch.where(good, buffer, old))
+        way = torch._foreach_sub(self._learned, self._average)
+        torch._foreach_mul_(way, 1 - kept)
+        torch._foreach_add_(self._average, way)
         self.skipped += bad
         self.in_a_row.add_(1).mul_(bad)
 
@@ -112,10 +115,14 @@ class Trainee:
         torch._foreach_copy_(changed, before)
 
     def averages(self) -> dict[str, torch.Tensor]:
-        """The network's state with averaged parameters."""
-        state = dict(self.bare.state_dict())
-        names = [name for name, _ in self.bare.named_parameters()]
-        return state | dict(zip(names, self._average, strict=True))
+        """The network's state with averaged values."""
+        return dict(self.bare.state_dict()) | dict(zip(self._names, self._average, strict=True))
+
+    @property
+    def _names(self) -> list[str]:
+        """Of what is averaged."""
+        floats = [name for name, b in self.bare.named_buffers() if b.is_floating_point()]
+        return [*(name for name, _ in self.bare.named_parameters()), *floats]
 
     def state(self) -> dict[str, Any]:
         """All that has to be kept to go on to the same bits."""
@@ -136,7 +143,7 @@ class Trainee:
                 group["lr"] = rate.fill_(float(group["lr"]))
         average = state["average"]
         if isinstance(average, Mapping):
-            average = [average[name] for name, _ in self.bare.named_parameters()]
+            average = [average[name] for name in self._names]
         for ours, theirs in zip(self._average, average, strict=True):
             ours.copy_(theirs)
         # Checkpoints of the first version count no skipped steps: there were none.
