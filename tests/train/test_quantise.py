@@ -78,9 +78,10 @@ def test_one_call_makes_a_smaller_file_that_knows_its_origin_and_its_price(folde
     assert len(lines) in (1, 2)
     graph = onnx.load_model_from_string(int8.onnx).graph
     additions = {name for node in graph.node if node.op_type == "Add" for name in node.output}
-    into_8_bits = {n.input[0] for n in graph.node if n.op_type == "QuantizeLinear"}
-    behind = {n.output[0] for n in graph.node if n.op_type == "Add" and set(n.input) & into_8_bits}
-    assert not behind  # sums are of floats
+    from_8_bits = {n.output[0] for n in graph.node if n.op_type == "DequantizeLinear"}
+    assert from_8_bits
+    sums = [node for node in graph.node if node.op_type == "Add"]
+    assert not [node for node in sums if from_8_bits & set(node.input)]  # they are of floats
     assert graph.output[0].name in additions  # as is the result
     # The file works beside its original, for whoever names the original.
     (folder / "mine.onnx").write_bytes(MODEL.onnx)

@@ -14,6 +14,8 @@ from wdsr.errors import BackendError, UsageError
 if TYPE_CHECKING:
     from wdsr.zoo import Model
 
+SIDE = 768  # pixels of an HR picture that are scored, each way
+
 
 def quantise(
     models: Annotated[
@@ -22,7 +24,10 @@ def quantise(
     data: Annotated[Path, typer.Option(help="Folder of HR pictures, as in training.")],
     score: Annotated[
         list[str],
-        typer.Option(help="NAME=FOLDER of HR pictures to measure the loss on; may be repeated."),
+        typer.Option(
+            help="NAME=FOLDER of HR pictures to measure the loss on (of large ones the middle); "
+            "may be repeated."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder to write to. [the model's]")
@@ -92,9 +97,15 @@ def _pairs(folders: Mapping[str, Path], scale: int) -> dict[str, list[Any]]:
     from wdsr.train.pictures import list_pictures, make_pair, read_rgb
 
     return {
-        name: [make_pair(read_rgb(path), scale) for path in list_pictures(folder)]
+        name: [make_pair(_middle(read_rgb(path)), scale) for path in list_pictures(folder)]
         for name, folder in folders.items()
     }
+
+
+def _middle(hr: Any) -> Any:
+    """At most SIDE pixels each way: whole pictures of the usual sets, a part of photographs."""
+    top, left = (max(side - SIDE, 0) // 2 for side in hr.shape[:2])
+    return hr[top : top + SIDE, left : left + SIDE]
 
 
 def _psnr(model: Model, pairs: Mapping[str, list[Any]]) -> dict[str, float]:
