@@ -9,8 +9,18 @@ import pytest
 
 import wdsr
 
-HEAVY = ["PIL", "lightning", "matplotlib", "numpy", "onnx", "onnxruntime", "openvino", "pyvips"]
-HEAVY += ["rich.progress", "scipy", "skimage", "tifffile", "torch", "torchvision"]
+HEAVY = [
+    "PIL",
+    "h5py",
+    "lightning",
+    "matplotlib",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "pyvips",
+]
+HEAVY += ["rich.progress", "safetensors", "scipy", "skimage", "tifffile", "torch", "torchvision"]
 
 
 def fresh(code: str) -> str:

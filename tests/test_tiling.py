@@ -111,3 +111,8 @@ def test_even_core_covers_with_as_many_tiles_and_least_waste(
         assert tiles == math.ceil(length / largest)
         assert tiles * part - length < tiles  # a pixel less would need one tile more
         assert part == length or length > largest
+
+
+def test_overhead_counts_the_halo_on_both_sides() -> None:
+    assert TilePlan(100, 100, scale=4, halo=0, core=(50, 20)).overhead == 1
+    assert TilePlan(100, 100, scale=4, halo=10, core=(20, 20)).overhead == 4

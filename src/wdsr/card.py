@@ -1,7 +1,8 @@
 """The model card: what a weights file must say about itself to be used safely.
 
-A card travels inside its ONNX file, as JSON under the metadata key "wdsr".
-It is read here without any engine, by walking the file's outermost fields.
+A card travels inside its file, ONNX or safetensors, as JSON under the metadata
+key "wdsr". It is read here without any engine, from the file's outermost fields;
+whether what it says is true, `graph` finds out.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import dataclasses
 import json
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from wdsr.errors import ModelError
+from wdsr.protobuf import fields
 
 METADATA_KEY = "wdsr"
 
@@ -35,6 +37,8 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)  # recipe, command, steps, versions
     scores: Mapping[str, Any] = field(default_factory=dict)  # protocol -> set -> score
     notes: str = ""  # what the model is good for, and what not
+    quantised: Mapping[str, Any] = field(default_factory=dict)  # of an int8 file: how, and the loss
+    softer: str = ""  # of a GAN model: the pixel model it began from, which it can be blended with
 
     def __post_init__(self) -> None:
         for name, (holds, rule) in _RULES.items():
@@ -106,6 +110,8 @@ _RULES: dict[str, _Rule] = {
     "training": _OBJECT,
     "scores": _OBJECT,
     "notes": _TEXT,
+    "quantised": _OBJECT,
+    "softer": (lambda value: value == "" or _is_name(value), "a model's name, or nothing"),
 }
 
 
@@ -117,10 +123,10 @@ def read_card(onnx: bytes, source: str) -> ModelCard:
     """
     graph, text = False, None
     try:
-        for number, value in _fields(memoryview(onnx)):
+        for number, _, value in fields(memoryview(onnx)):
             graph |= number == _GRAPH
             if number == _METADATA_PROPS:
-                entry = dict(_fields(value))
+                entry = {key: content for key, _, content in fields(value)}
                 if bytes(entry.get(_KEY, b"")) == METADATA_KEY.encode():
                     text = bytes(entry.get(_VALUE, b"")).decode()
     except (IndexError, ValueError) as error:
@@ -135,39 +141,41 @@ def read_card(onnx: bytes, source: str) -> ModelCard:
         raise ModelError(f"{source}: {error}") from error
 
 
-# An ONNX file is a protocol-buffer message; these are numbers of its fields. Walking
-# its outermost level by hand keeps the default install free of the onnx package.
+# An ONNX file is a protocol-buffer message; these are numbers of its fields.
 _GRAPH, _METADATA_PROPS = 7, 14
 _KEY, _VALUE = 1, 2  # of a metadata entry
 
 
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of each field. Raises IndexError or ValueError if it is no message."""
-    position = 0
-    while position < len(data):
-        tag, position = _varint(data, position)
-        number, wire = tag >> 3, tag & 7
-        start = position
-        if wire == 0:
-            position = _varint(data, position)[1]
-        elif wire in (1, 5):
-            position += 8 if wire == 1 else 4
-        elif wire == 2:
-            length, start = _varint(data, position)
-            position = start + length
-        else:
-            raise ValueError(f"wire type {wire}")
-        if number == 0 or position > len(data):
-            raise ValueError("field 0, or past the end")
-        yield number, data[start:position]
+def read_safetensors_card(content: bytes, source: str) -> ModelCard:
+    """The card inside a safetensors file.
+
+    content: the file's bytes. source: how messages name it.
+    Raises ModelError if it is no such file or carries no card.
+    """
+    text = _safetensors_metadata(content, source).get(METADATA_KEY)
+    if not isinstance(text, str):
+        raise ModelError(
+            f"{source}: a safetensors file without a wdsr card; `wdsr import` makes one with it"
+        )
+    try:
+        return ModelCard.from_json(text)
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
 
 
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    result = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, position
-    raise ValueError("varint too long")
+def has_card(content: bytes, source: str) -> bool:
+    """Whether a safetensors file carries a card. Raises ModelError if it is no such file."""
+    return METADATA_KEY in _safetensors_metadata(content, source)
+
+
+def _safetensors_metadata(content: bytes, source: str) -> dict[str, Any]:
+    """A file is the length of its header (8 bytes, little-endian), the header in JSON, numbers."""
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + length]) if 8 + length <= len(content) else None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict):
+        raise ModelError(f"{source}: not a safetensors file, or damaged")
+    metadata = header.get("__metadata__", {})
+    return metadata if isinstance(metadata, dict) else {}

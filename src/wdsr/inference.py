@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from wdsr.backends import Backend, Batch
 from wdsr.errors import ModelError
+from wdsr.processor import recall
 from wdsr.resize import reflect
-from wdsr.tiling import Box, TilePlan, even_core
+from wdsr.tiling import Box, Tile, TilePlan, even_core
 
 Image = NDArray[Any]  # (H, W, C)
 
-# The largest tile core by default, in LR pixels: small enough for a tile's widest
-# features to stay in the processor's cache, large enough for the halo to be cheap.
-AUTO_CORE = (172, 172)
+# The largest side of a tile's core by default, in LR pixels: a larger one wastes less on
+# the halo, a smaller one keeps its widest features in the processor's cache. `wdsr doctor`
+# measures what is best here.
+AUTO_SIDE = 172
+SMALL = 16  # sides of small pictures are rounded up to this, so that they share compiled shapes
 
 
 def run_tiles(
@@ -45,10 +50,44 @@ def run_tiles(
     plan = plan_tiles(image.shape[0], image.shape[1], backend, tile)
     s = plan.scale
     output = np.empty((plan.height * s, plan.width * s, image.shape[2]), dtype)
+    enlarge = tile_runner(backend, image, white, output.dtype, self_ensemble)
+    for t, sr in run_plan(plan, lambda box: _read(image, box), enlarge):
+        output[t.write.slices] = sr
+        tick()
+    return output
+
+
+def run_plan(
+    plan: Iterable[Tile], read: Callable[[Box], Image], enlarge: Callable[[Image], Image]
+) -> Iterator[tuple[Tile, Image]]:
+    """Each tile of a plan with what is to be written of it, in order.
+
+    One tile is enlarged in a thread of its own while the next is read and the one
+    before is put to use.
+
+    read: the pixels of a box, which may reach beyond the picture.
+    enlarge: (h, w, C) -> (s*h, s*w, C).
+    """
+    with ThreadPoolExecutor(1) as engine:
+        running: tuple[Tile, Future[Image]] | None = None
+        for t in plan:
+            lr = read(t.read)
+            ready, running = running, (t, engine.submit(enlarge, lr))
+            if ready:
+                yield ready[0], ready[1].result()[ready[0].keep.slices]
+        if running:
+            yield running[0], running[1].result()[running[0].keep.slices]
+
+
+def tile_runner(
+    backend: Backend, like: Image, white: float, dtype: np.dtype[Any], self_ensemble: bool = False
+) -> Callable[[Image], Image]:
+    """A function that enlarges one tile, (h, w, C) of the type of `like` -> (s*h, s*w, C)."""
+    s = backend.card.scale
     # Plain 8-bit colour needs no float in Python: the engine converts, rounds and clips.
-    plain = image.dtype == output.dtype == np.uint8 and image.shape[2] == 3 and not self_ensemble
-    for t in plan:
-        lr = _read(image, t.read)  # (h, w, C)
+    plain = like.dtype == dtype == np.uint8 and like.shape[2] == 3 and not self_ensemble
+
+    def enlarge(lr: Image) -> Image:
         if plain:
             sr = backend.run(np.ascontiguousarray(lr[None]))[0]
         else:
@@ -57,12 +96,9 @@ def run_tiles(
             raise ModelError(
                 f"{backend.card.title}: its card is wrong, it makes {sr.shape} of {lr.shape}"
             )
-        sr = sr[t.keep.slices]
-        if output.dtype.kind == "u" and not plain:
-            sr = quantise(sr, np.iinfo(dtype).max, dtype)
-        output[t.write.slices] = sr
-        tick()
-    return output
+        return sr if plain or dtype.kind != "u" else quantise(sr, np.iinfo(dtype).max, dtype)
+
+    return enlarge
 
 
 def _by_floats(lr: Image, backend: Backend, white: float, self_ensemble: bool) -> Image:
@@ -77,8 +113,29 @@ def _by_floats(lr: Image, backend: Backend, white: float, self_ensemble: bool) -
 
 def plan_tiles(height: int, width: int, backend: Backend, tile: int | None = None) -> TilePlan:
     """The tiles of one pass over an image of this size."""
-    core = (tile, tile) if tile is not None else even_core(height, width, AUTO_CORE)
+    if tile is not None:
+        core = tile, tile
+    else:
+        side = best_side(backend)
+        core = even_core(height, width, (side, side))
+        if max(height, width) < side - SMALL:
+            core = -(-core[0] // SMALL) * SMALL, -(-core[1] // SMALL) * SMALL
     return TilePlan(height, width, backend.card.scale, backend.card.halo, core)
+
+
+def side_note(backend: Backend) -> str:
+    """Names the measurement of a backend's best tile, for `wdsr.processor.recall`."""
+    return f"tile side, {type(backend).__name__}, {backend.precision}, {backend.card.title}"
+
+
+def best_side(backend: Backend) -> int:
+    """The largest side of a tile's core: as `wdsr doctor` measured it here, else AUTO_SIDE."""
+    side = _recall(side_note(backend))
+    return side if type(side) is int and 32 <= side <= 2048 else AUTO_SIDE
+
+
+_recall = functools.lru_cache(recall)  # a file is read once
+forget_sides = _recall.cache_clear
 
 
 def _read(image: Image, box: Box) -> Image:

@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wdsr.errors import PictureError, UsageError
+from wdsr.errors import DamageError, PictureError, UsageError
 from wdsr.files import write_atomically
+from wdsr.quality import jpeg_quality
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,6 +80,7 @@ class Picture:
     dpi: tuple[float, float] | None = None  # across, down
     format: str | None = None  # key of FORMATS, as read; None if made from an array
     lossy: bool = False  # came from a lossy file
+    quality: int | None = None  # of the JPEG file it came from, 1 to 100, as its tables say
 
     def __post_init__(self) -> None:
         shape, kind = self.pixels.shape, str(self.pixels.dtype)  # ">u2" is none of them
@@ -132,7 +134,13 @@ def check_format(format: str, height: int, width: int, *, alpha: bool = False) -
         raise PictureError(f"{format} cannot hold transparency; use {others}")
 
 
-def read(source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) -> Picture:
+def read(
+    source: Path | bytes,
+    *,
+    name: str = "",
+    max_pixels: int = MAX_PIXELS,
+    best_effort: bool = False,
+) -> Picture:
     """Decode a file, or the bytes of one.
 
     Example: `picture = read(Path("photo.jpg"))`
@@ -143,6 +151,7 @@ def read(source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) 
 
     name: what messages call the picture; its path unless given.
     max_pixels: a header that declares more is refused before decoding.
+    best_effort: a damaged file gives what can be decoded of it, the rest grey or black.
 
     Raises PictureError for a file that is missing, no picture, damaged, cut
     short, too large, of several pages or frames, or of samples not in `Picture`.
@@ -151,8 +160,13 @@ def read(source: Path | bytes, *, name: str = "", max_pixels: int = MAX_PIXELS) 
     data = source if isinstance(source, bytes) else _contents(source, name)
     kind = _sniff(data, name)
     readers = {"bmp": _read_bmp, "ppm": _read_ppm}
-    picture = readers.get(kind, _read_vips)(data, kind, name, max_pixels)
-    return replace(picture, format=kind, alpha=None if _is_opaque(picture) else picture.alpha)
+    if best_effort and kind not in readers:
+        picture = _read_vips(data, kind, name, max_pixels, "none")
+    else:
+        picture = readers.get(kind, _read_vips)(data, kind, name, max_pixels)
+    quality = jpeg_quality(data) if kind == "jpeg" else None
+    alpha = None if _is_opaque(picture) else picture.alpha
+    return replace(picture, format=kind, alpha=alpha, quality=quality)
 
 
 def write(
@@ -161,6 +175,7 @@ def write(
     *,
     format: str | None = None,  # noqa: A002
     quality: int | None = None,
+    compression: int = 3,
     overwrite: bool = False,
 ) -> None:
     """Encode into a file that is there whole or not at all.
@@ -170,7 +185,7 @@ def write(
     Whatever fails, a file that had the target's name is unharmed.
 
     format: a key of FORMATS; by the target's suffix unless given.
-    quality: see `encode`.
+    quality, compression: see `encode`.
 
     Raises PictureError as `encode` does, if the target exists and may not be
     overwritten, and if the folder cannot be written.
@@ -178,13 +193,20 @@ def write(
     try:
         if not overwrite and target.exists():
             raise PictureError(f"{target}: exists already; allow overwriting or rename the result")
-        write_atomically(target, encode(picture, format or format_of(target), quality=quality))
+        kind = format or format_of(target)
+        write_atomically(target, encode(picture, kind, quality=quality, compression=compression))
     except OSError as error:
         fault = f"cannot be written ({error.strerror or error})"
         raise PictureError(f"{target}: {fault}; choose another place") from error
 
 
-def encode(picture: Picture, format: str, *, quality: int | None = None) -> bytes:  # noqa: A002
+def encode(
+    picture: Picture,
+    format: str,  # noqa: A002
+    *,
+    quality: int | None = None,
+    compression: int = 3,
+) -> bytes:
     """The bytes of a file: `encode(picture, "png")`.
 
     Samples of a type that the format lacks become its finest, rounded: 16 bits
@@ -195,6 +217,7 @@ def encode(picture: Picture, format: str, *, quality: int | None = None) -> byte
     quality: 1..100 for JPEG, WebP and AVIF, which else take 95, but WebP is
         lossless for a picture that never was lossy. From 90 up colour is not
         subsampled in JPEG and AVIF. Other formats are lossless and ignore it.
+    compression: of PNG, 0 (none) to 9 (smallest, slowest).
 
     Raises PictureError if the format cannot hold the picture, and UsageError
     for an unknown format or a quality out of range.
@@ -208,7 +231,7 @@ def encode(picture: Picture, format: str, *, quality: int | None = None) -> byte
     if picture.pixels.dtype.name not in form.types:
         picture = _convert(picture, form.types[-1])
     if form.loader:
-        return _encode_vips(picture, format, quality)
+        return _encode_vips(picture, format, quality, compression)
     if format == "ppm":
         magic = "P5" if picture.pixels.shape[2] == 1 else "P6"
         header = f"{magic}\n{picture.width} {picture.height}\n{picture.white}\n".encode()
@@ -289,9 +312,9 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
         raise PictureError(f"{name}: declares {width} x {height} pixels, {limit}; cut it up first")
 
 
-def _undecodable(name: str, kind: str, reason: object) -> PictureError:
+def _undecodable(name: str, kind: str, reason: object) -> DamageError:
     fault = f"cannot be decoded as {kind} ({reason})"
-    return PictureError(f"{name}: {fault}; it is damaged, cut short or unusual")
+    return DamageError(f"{name}: {fault}; it is damaged, cut short or unusual")
 
 
 @functools.cache
@@ -362,7 +385,7 @@ def _field(image: Any, name: str) -> Any:
     return image.get(name) if image.get_typeof(name) else None
 
 
-def _encode_vips(picture: Picture, kind: str, quality: int | None) -> bytes:
+def _encode_vips(picture: Picture, kind: str, quality: int | None, compression: int = 3) -> bytes:
     vips, dtype = _vips(), picture.pixels.dtype.name
     options: dict[str, Any] = {"Q": quality or 95}  # colour is whole from 90 up by libvips' rule
     match kind:
@@ -372,7 +395,7 @@ def _encode_vips(picture: Picture, kind: str, quality: int | None) -> bytes:
             bits = 12 if dtype == "uint16" else 8
             options |= {"compression": "av1", "effort": 0, "bitdepth": bits}
         case "png":  # on photographs faster than libvips' default, and a third smaller
-            options = {"compression": 3, "filter": "up"}
+            options = {"compression": compression, "filter": "up"}
         case "tiff":  # such as every reader can read
             predictor = "none" if dtype == "float32" else "horizontal"
             big = picture.pixels.nbytes > 2**31

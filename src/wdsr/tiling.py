@@ -80,6 +80,11 @@ class TilePlan:
         """(height, width) of every tile's read box."""
         return self.core[0] + 2 * self.halo, self.core[1] + 2 * self.halo
 
+    @property
+    def overhead(self) -> float:
+        """Pixels read for each pixel of a full core: how much work the halo adds."""
+        return self.shape[0] * self.shape[1] / (self.core[0] * self.core[1])
+
     def __len__(self) -> int:
         return math.ceil(self.height / self.core[0]) * math.ceil(self.width / self.core[1])
 

@@ -14,17 +14,21 @@ import numpy as np
 
 from wdsr import backends, zoo
 from wdsr.backends import Backend
+from wdsr.blend import softened
+from wdsr.choose import Choice, candidates, choose
 from wdsr.color import extend_under_alpha
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
 from wdsr.kinds import to_picture
 from wdsr.picture import Picture
 from wdsr.resize import resize
+from wdsr.zoo import Model
 
 Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
 LARGEST_SCALE = 64
+SMALL = 100_000  # pixels: up to here, compiling for int8 takes longer than int8 saves
 
 
 @dataclass(frozen=True)
@@ -108,12 +112,19 @@ class Upscaler:
         threads: int | None = None,
         tile: int | None = None,
         self_ensemble: bool = False,
+        deterministic: bool = False,
+        sharpness: float | None = None,
     ) -> None:
         """Nothing is loaded yet, but unknown models, backends and the like raise here.
 
+        model: as for `zoo.find`, or "auto": the classical or the photo model,
+            chosen for each picture by a look at it (see `choose`).
         tile: side of a tile's core in LR pixels; None chooses. The result is the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
+        deterministic: leave nothing to measurements: the same bytes on any machine
+            with the same processor and versions. "auto" precision is then float32.
+        sharpness: of a GAN model, 0 (as its pixel model) to 1; None leaves it as it is.
         """
         for name, number in (("tile", tile), ("threads", threads)):
             if number is not None and number < 1:
@@ -128,16 +139,43 @@ class Upscaler:
         self.target = target or Target(scale=4)
         self.tile = tile
         self.self_ensemble = self_ensemble
+        if deterministic and precision == "auto":
+            precision = "float32"
+        self.sharpness = sharpness
         self._options: dict[str, Any] = {
             "precision": precision,
             "device": device,
             "threads": threads,
         }
         self._backend_name = backend
-        self._scales = zoo.scales(model)
-        if min(self._scales) < 2:
+        names = candidates() if model == zoo.AUTO else [model]
+        self._scales = {name: zoo.scales(name) for name in names}
+        if min(min(scales) for scales in self._scales.values()) < 2:
             raise ModelError(f"{model}: does not enlarge; give another model")
-        self._backends: dict[tuple[int, str], Backend] = {}
+        if sharpness is not None:
+            if model == zoo.AUTO:
+                raise UsageError("sharpness is for a GAN model: name one with model, not auto")
+            for scale in self._scales[model]:  # what cannot be blended is known before any work
+                self._model(model, scale)
+        self._backends: dict[tuple[str, int, str, bool], Backend] = {}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every model that may be used."""
+        models = (self._model(name, s) for name, scales in self._scales.items() for s in scales)
+        return {model.card.title: model.sha256 for model in models}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What shapes a result beside the model's weights, as plain values."""
+        return {
+            "target": dataclasses.asdict(self.target),
+            "backend": self._backend_name,
+            "precision": self._options["precision"],
+            "device": self._options["device"],
+            "self_ensemble": self.self_ensemble,
+            "sharpness": self.sharpness,
+        }
 
     @overload
     def upscale(
@@ -186,7 +224,7 @@ class Upscaler:
         """
         height, width = self.target.size(picture.height, picture.width)
         _check_finite(picture)
-        passes = self._passes(max(height / picture.height, width / picture.width), picture)
+        passes = self._passes(picture)
         colour, alpha = picture.pixels, picture.alpha
         # An alpha channel that is the same everywhere needs no network.
         flat = alpha is not None and (alpha == alpha.flat[0]).all()
@@ -203,25 +241,45 @@ class Upscaler:
             alpha = np.clip(grey[..., 0], 0, picture.white)
         return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
 
+    def choice(self, picture: Picture) -> Choice:
+        """The model for a picture: the one asked for, or with "auto" the one that suits it."""
+        return choose(picture) if self.model == zoo.AUTO else Choice(self.model)
+
     def describe(self, picture: Picture) -> str:
         """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
-        height, width = self.target.size(picture.height, picture.width)
-        passes = self._passes(max(height / picture.height, width / picture.width), picture)
+        passes = self._passes(picture)
         steps = [
             f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}"
             for p in passes
         ]
         return "; ".join(steps) or "no model: the size stays"
 
-    def _passes(self, scale: float, picture: Picture) -> list[Backend]:
-        # 8 bits hide bf16's rounding; 16 bits and floats do not.
-        precision = self._options["precision"] if picture.white == 255 else "float32"
-        return [self._backend(s, precision) for s in chain(scale, self._scales)]
+    def passes(
+        self, height: int, width: int, white: float, model: str | None = None
+    ) -> list[Backend]:
+        """The backends that enlarge a picture one after another.
 
-    def _backend(self, scale: int, precision: str) -> Backend:
-        key = scale, precision
+        height, width, white: of the picture.
+        model: instead of the one asked for; with "auto" the default one else.
+        """
+        name = model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
+        wanted = self.target.size(height, width)
+        scale = max(wanted[0] / height, wanted[1] / width)
+        # 8 bits hide the rounding of bf16 and int8; 16 bits and floats do not.
+        precision = self._options["precision"] if white == 255 else "float32"
+        small = height * width < SMALL
+        return [self._backend(name, s, precision, small) for s in chain(scale, self._scales[name])]
+
+    def _passes(self, picture: Picture) -> list[Backend]:
+        name = self.choice(picture).model
+        return self.passes(picture.height, picture.width, picture.white, name)
+
+    def _backend(self, name: str, scale: int, precision: str, small: bool) -> Backend:
+        key = name, scale, precision, small and precision == "auto"
         if key not in self._backends:
-            model = zoo.find(self.model, scale)
+            model = self._model(name, scale)
+            if key[3] and not model.card.quantised:
+                precision = "float32"
             if model.card.channels != 3:
                 raise ModelError(
                     f"{model.source}: for pictures of {model.card.channels} channels, not RGB"
@@ -230,6 +288,10 @@ class Upscaler:
                 self._backend_name, model, **{**self._options, "precision": precision}
             )
         return self._backends[key]
+
+    def _model(self, name: str, scale: int) -> Model:
+        model = zoo.find(name, scale)
+        return model if self.sharpness is None else softened(model, self.sharpness)
 
     def _enlarge(
         self,
@@ -270,13 +332,14 @@ def load(
     threads: int | None = None,
     tile: int | None = None,
     self_ensemble: bool = False,
+    sharpness: float | None = None,
 ) -> Upscaler:
     """A model ready to enlarge pictures.
 
     Example: `wdsr.load("wdsr-b-8", scale=4).upscale("photo.jpg")`
 
     model: the name of a shipped model (`wdsr models` lists them) or the path
-        of an .onnx file that `wdsr export` wrote.
+        of an .onnx or .safetensors file that `wdsr export` or `wdsr import` wrote.
     scale: 1 to 64, not necessarily whole.
     The rest: see `Upscaler`.
     """
@@ -289,6 +352,7 @@ def load(
         threads=threads,
         tile=tile,
         self_ensemble=self_ensemble,
+        sharpness=sharpness,
     )
 
 

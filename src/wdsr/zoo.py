@@ -1,16 +1,23 @@
-"""The models that come with wdsr, and any other ONNX file with a card."""
+"""The models that come with wdsr, and any other ONNX or safetensors file with a card."""
 
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from wdsr.card import ModelCard, read_card
-from wdsr.errors import ModelError, UsageError
+from wdsr.card import ModelCard, read_card, read_safetensors_card
+from wdsr.errors import ModelError, UnsafeModelError, UsageError
+from wdsr.graph import check_graph
 
-DEFAULT_MODEL = "wdsr-b-8"
+DEFAULT_MODEL = "wdsr-b-8"  # the classical one: for clean pictures, and in doubt
+PHOTO_MODEL = "wdsr-photo"  # for real photographs; may not be shipped yet
+AUTO = "auto"  # one of the two, chosen for each picture
+SUFFIXES = (".onnx", ".safetensors")  # of model files
+MOST_BYTES = 2**29  # of a model file
+_PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([version]) for version in range(2, 6)))
 _WEIGHTS = resources.files("wdsr") / "weights"
 
 
@@ -19,13 +26,14 @@ class Model:
     """Weights, and the card that was read from them."""
 
     card: ModelCard
-    onnx: bytes
+    onnx: bytes  # the file, for any engine; empty if it is a safetensors file
     source: str  # file name, for messages
+    safetensors: bytes = b""  # the file, for torch only
 
     @property
     def sha256(self) -> str:
-        """Of the ONNX file."""
-        return hashlib.sha256(self.onnx).hexdigest()
+        """Of the file."""
+        return hashlib.sha256(self.onnx or self.safetensors).hexdigest()
 
 
 def checksums() -> dict[str, str]:
@@ -39,13 +47,18 @@ def shipped() -> list[Model]:
     return [_shipped(name, scale) for name, have in _catalogue().items() for scale in have]
 
 
+def is_shipped(name: str) -> bool:
+    """Whether a model of that name comes with wdsr, at any scale."""
+    return name in _catalogue()
+
+
 def scales(name: str) -> list[int]:
     """The scales a shipped model has, or the one of a model file."""
     if _is_path(name):
         return [read_model(Path(name)).card.scale]
     catalogue = _catalogue()
     if name not in catalogue:
-        choice = " or ".join([*catalogue, "the path of an .onnx file"])
+        choice = " or ".join([*catalogue, "the path of an .onnx or .safetensors file"])
         raise UsageError(f"no model {name!r}: give {choice}")
     return catalogue[name]
 
@@ -65,12 +78,47 @@ def find(name: str, scale: int) -> Model:
 
 
 def read_model(path: Path) -> Model:
-    """A model file from anywhere. Raises ModelError if it is unreadable or has no card."""
+    """A model file from anywhere, looked through before anything runs it.
+
+    Raises ModelError if it is unreadable or has no card, UnsafeModelError if it
+    holds what no enlarging network needs or its card is not true.
+    """
     try:
-        onnx = path.read_bytes()
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # a pipe or a device may never end
+            what = "Is a directory" if stat.S_ISDIR(state.st_mode) else "not a file"
+            raise ModelError(f"{path}: cannot read this model: {what}")
+        if state.st_size > MOST_BYTES:
+            fault = f"has {state.st_size / 1e6:.0f} MB, models have at most {MOST_BYTES / 1e6:.0f}"
+            raise UnsafeModelError(f"{path}: {fault}")
+        content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot read this model: {error.strerror}") from error
-    return Model(read_card(onnx, str(path)), onnx, str(path))
+    if content.startswith(_PICKLES):
+        raise UnsafeModelError(
+            f"{path}: not a model file but a pickle or an archive, as torch writes; opening one "
+            "can run any code, so it was not opened"
+        )
+    if path.suffix == ".safetensors":
+        card = read_safetensors_card(content, str(path))
+        return Model(card, b"", str(path), safetensors=content)
+    card = read_card(content, str(path))
+    check_graph(content, card, str(path))
+    return Model(card, content, str(path))
+
+
+def quantised(model: Model) -> Model | None:
+    """The int8 version of a model that lies beside its file, if it was made of these weights.
+
+    Raises ModelError if that file is damaged.
+    """
+    file = Path(model.source).with_suffix(".int8.onnx")
+    if checksums().get(model.source) == model.sha256:
+        found = _shipped_file(file.name) if file.name in checksums() else None
+    else:
+        found = read_model(file) if file.is_file() else None
+    same = found is not None and found.card.quantised.get("from_sha256") == model.sha256
+    return found if same else None
 
 
 def golden_tile(title: str) -> bytes:
@@ -79,7 +127,7 @@ def golden_tile(title: str) -> bytes:
 
 
 def _is_path(name: str) -> bool:
-    return name.endswith(".onnx")
+    return name.endswith(SUFFIXES)
 
 
 def _catalogue() -> dict[str, list[int]]:
@@ -93,7 +141,10 @@ def _catalogue() -> dict[str, list[int]]:
 
 
 def _shipped(name: str, scale: int) -> Model:
-    file = f"{name}-x{scale}.onnx"
+    return _shipped_file(f"{name}-x{scale}.onnx")
+
+
+def _shipped_file(file: str) -> Model:
     onnx = _verified(file)
     return Model(read_card(onnx, file), onnx, file)
 

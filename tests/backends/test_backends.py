@@ -306,10 +306,10 @@ def test_unknown_backends_are_told_what_exists(name: str) -> None:
     assert all(engine in message for engine in ("auto", *backends.ENGINES))
 
 
-@pytest.mark.parametrize("precision", ["float16", "int8", "", "BF16"])
+@pytest.mark.parametrize("precision", ["float16", "int4", "", "BF16"])
 def test_unknown_precisions_are_told_what_exists(precision: str) -> None:
     call = lambda: backends.create("auto", MODELS[0], precision=precision)  # noqa: E731
-    assert "auto, float32, bf16" in fails(UsageError, call, "no precision")
+    assert "auto, float32, bf16, int8" in fails(UsageError, call, "no precision")
 
 
 @pytest.mark.parametrize("threads", [0, -1])
@@ -320,7 +320,7 @@ def test_fewer_than_one_thread_is_refused(threads: int) -> None:
 
 def test_onnxruntime_refuses_bf16() -> None:
     call = lambda: backends.create("onnxruntime", MODELS[0], precision="bf16")  # noqa: E731
-    fails(BackendError, call, "float32 only")
+    fails(BackendError, call, "ONNX Runtime has no bf16")
 
 
 @each_engine

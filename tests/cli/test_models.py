@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image, ImageCms
 from wdsr import picture as pictures
 from wdsr import zoo
 from wdsr.picture import Picture
+from wdsr.train.export import with_card
 
 Wdsr = Callable[..., Any]  # see conftest.py
 
@@ -36,14 +38,25 @@ def test_models_lists_every_shipped_model_and_scale(wdsr: Wdsr) -> None:
 @pytest.mark.parametrize("title", [model.card.title for model in zoo.shipped()])
 def test_info_of_a_shipped_model_is_its_card(wdsr: Wdsr, title: str) -> None:
     ran = wdsr("info", title)
-    assert (ran.code, ran.err) == (0, "")
+    assert ran.code == 0
     facts = json.loads(ran.out)
+    assert ("a large halo" in ran.err) == (facts["halo"] >= 20)
     name, _, scale = title.rpartition("-x")
     model = zoo.find(name, int(scale))
     assert facts.pop("sha256") == model.sha256
     assert facts == json.loads(model.card.to_json())
     Path("mine.onnx").write_bytes(model.onnx)
     assert wdsr("info", "mine.onnx").out == ran.out
+
+
+def test_info_says_that_a_halo_is_large(wdsr: Wdsr) -> None:
+    model = zoo.find("wdsr-b-8", 2)
+    card = dataclasses.replace(model.card, halo=36)
+    Path("edsr.onnx").write_bytes(with_card(model.onnx, card))
+    ran = wdsr("info", "edsr.onnx")
+    assert (ran.code, json.loads(ran.out)["halo"]) == (0, 36)
+    assert ran.err.count("\n") == 1
+    assert "36 pixels around it, a tile of 172 is 2.0 times the work" in ran.err
 
 
 def test_info_of_a_picture(wdsr: Wdsr) -> None:

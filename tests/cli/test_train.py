@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,15 @@ def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
 
     Path("facts.json").write_text(json.dumps({"licence": "CC0-1.0", "data": "noise"}))
     export = ["export", "runs/first", "-o", "models", "--name", "tiny", "--facts", "facts.json"]
-    ran = wdsr(*export, "--score", "noise=hr")
+    ran = wdsr(*export, "--score", "noise=hr", "--valid", "hr")
     assert ran.code == 0
     assert "models/tiny-x2.onnx" in ran.out.decode()
     card = json.loads(wdsr("info", "models/tiny-x2.onnx").out)
     assert (card["name"], card["scale"], card["licence"]) == ("tiny", 2, "CC0-1.0")
     assert card["training"]["recipe"]["network"]["filters"] == 8
     assert card["training"]["steps_done"] == 4
+    assert set(card["training"]["parity_db"]) == {"openvino", "onnxruntime", "torch"}
+    assert max(card["training"]["parity_db"].values()) <= 0.001
     assert card["scores"]["classical"]["noise"]["pictures"] == 2
 
     ran = wdsr("upscale", "-v", "hr/0.png", "-s", "3", "-n", "models/tiny-x2.onnx", "-o", "0.png")
@@ -134,6 +137,58 @@ def test_training_that_cannot_be(
     one_line(wdsr("train", *arguments), code, *words)
 
 
+def test_everything_wrong_is_said_at_once(wdsr: Wdsr, data: None) -> None:
+    call = ["train", "tiny.toml", "--data", "missing", "--valid", "gone", "--steps", "0"]
+    ran = wdsr(*call, "--start", "nix", "--precision", "int8", "--devices", "0")
+    words = ["missing", "gone", "steps must be at least 1", "int8", "devices must be at least 1"]
+    one_line(ran, 2, *words)
+    assert not Path("runs").exists()
+    ran = wdsr("train", "tiny.toml", "--data", "hr", "--start", "nix", "--valid", "gone")
+    one_line(ran, 2, "start must be", "gone")
+
+
+def test_pack_and_train_from_it(wdsr: Wdsr, data: None) -> None:
+    ran = wdsr("data", "pack", "hr", "-s", "2", "-s", "4", "-o", "packs")
+    assert ran.code == 0
+    (pack,) = Path("packs").iterdir()
+    assert str(pack) in ran.out.decode()
+    assert {p.name for p in pack.iterdir()} == {"index.json", "hr.bin", "lr_x2.bin", "lr_x4.bin"}
+    call = ["train", "tiny.toml", "--precision", "float32", "--steps", "1"]
+    assert wdsr(*call, "--data", pack, "-o", "runs/a").code == 0
+    assert not Path("runs/cache").exists()
+    # Given LR is used: the same pictures as LR of themselves are twice too large.
+    one_line(wdsr(*call, "--data", "hr", "--lr", "hr", "-o", "runs/b"), 1, "not 1/2 of")
+    make_pictures("small", side=16)
+    assert wdsr(*call, "--data", "hr", "--lr", "small", "-o", "runs/c").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 2, ["command"]),
+        (["pack", "hr"], 2, ["--out"]),
+        (["pack", "missing", "-o", "packs"], 1, ["missing"]),
+        (["pack", "hr", "-o", "packs", "-s", "5"], 2, ["scale must be"]),
+        (["pack", "hr", "-o", "packs", "-s", "2", "-s", "4", "--lr", "hr"], 2, ["one --scale"]),
+        (["pack", "hr", "-o", "tiny.toml"], 1, ["tiny.toml"]),
+        (["div2k", "--kind", "wild"], 2, ["kind must be one of"]),
+        (["div2k", "-s", "8"], 2, ["bicubic at scale 2, 3, 4"]),
+        (["div2k", "-o", "d", "--url", "http://127.0.0.1:1"], 1, ["cannot be reached"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_data_that_cannot_be(
+    wdsr: Wdsr,
+    data: None,
+    arguments: list[str],
+    code: int,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    one_line(wdsr("data", *arguments), code, *words)
+
+
 def test_threads_are_set_before_torch_loads(
     wdsr: Wdsr, data: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,8 +221,17 @@ def test_exports_that_cannot_be(
     one_line(wdsr("export", *arguments), code, *words)
 
 
-@pytest.mark.parametrize("package", ["torch", "lightning", "onnx"])
-@pytest.mark.parametrize("call", [["train", "tiny.toml", "--data", "hr"], ["export", "hr"]])
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [
+        ("torch", ["train", "tiny.toml", "--data", "hr"]),
+        ("lightning", ["train", "tiny.toml", "--data", "hr"]),
+        ("onnx", ["train", "tiny.toml", "--data", "hr", "--start", "wdsr-b-8-x2"]),
+        ("torch", ["export", "hr"]),
+        ("lightning", ["export", "hr"]),
+        ("onnx", ["export", "hr"]),
+    ],
+)
 def test_without_the_extra(
     wdsr: Wdsr, data: None, package: str, call: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,3 +248,53 @@ def test_a_shipped_model_can_be_the_start(wdsr: Wdsr, data: None) -> None:
     call = ["train", "wide.toml", "--data", "hr", "--precision", "float32", "--start", title]
     assert wdsr(*call).code == 0
     one_line(wdsr(*call[:-1], f"{zoo.DEFAULT_MODEL}-x99"), 2, "x99")
+
+
+def test_pixel_model_then_gan_model_then_between(wdsr: Wdsr, data: None) -> None:
+    """SRResNet, SRGAN begun from its run, and a picture at half sharpness."""
+    pixel = "steps = 2\nbatch = 2\npatch = 8\nwarmup = 0\n"
+    network = '[network]\nfamily = "srresnet"\nscale = 2\nfilters = 4\nblocks = 1\n'
+    game = '[adversary]\ndiscriminator = "vgg"\nfilters = 2\n'
+    Path("soft.toml").write_text(pixel + network)
+    Path("sharp.toml").write_text(pixel + network + game)
+    train = ["--data", "hr", "--precision", "float32"]
+    assert wdsr("train", "soft.toml", *train).code == 0
+    ran = wdsr("train", "sharp.toml", *train, "--start", "runs/soft")
+    assert ran.code == 0, ran.err
+    assert Path("runs/sharp/adversarial.csv").read_text().splitlines()[-1].startswith("2,")
+    for name in ("soft", "sharp"):
+        assert wdsr("export", f"runs/{name}", "-o", "models").code == 0
+    card = json.loads(wdsr("info", "models/sharp-x2.onnx").out)
+    assert card["softer"] == "soft-x2"
+    assert card["training"]["recipe"]["adversary"]["discriminator"] == "vgg"
+    pictures = []
+    for sharpness in ("0", "0.5", "1"):
+        call = ["hr/0.png", "-s", "2", "-n", "models/sharp-x2.onnx", "--sharpness", sharpness]
+        assert wdsr("upscale", *call, "-y", "-o", "out.png").code == 0
+        with Image.open("out.png") as image:
+            pictures.append(np.asarray(image))
+    assert wdsr("upscale", *call[:3], "-n", "models/soft-x2.onnx", "-o", "soft.png").code == 0
+    with Image.open("soft.png") as image:
+        assert (np.asarray(image) == pictures[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ("losses = {vgg22 = 1.0}", ["no weights of VGG19 here", "--pretrained"]),
+        ("losses = {lpips = 1.0}", ["no weights of VGG16 here"]),
+        ("[adversary]\nfilters = 0", ["adversary.filters"]),
+        ('[adversary]\ndiscriminator = "gan"', ["adversary.discriminator", "'gan'"]),
+        ("patch = 9\n[adversary]\n", ["adversary: patch must be a multiple of 8", "18"]),
+    ],
+)
+def test_games_that_cannot_be(wdsr: Wdsr, data: None, lines: str, words: list[str]) -> None:
+    Path("empty").mkdir()
+    Path("game.toml").write_text(f"patch = 8\n{lines}\n" if "patch" not in lines else lines)
+    with Path("game.toml").open("a") as stream:
+        stream.write("[network]\nscale = 2\n")
+    ran = wdsr("train", "game.toml", "--data", "hr", "--pretrained", "empty")
+    assert ran.code in (1, 2)
+    assert len(ran.lines) == 1
+    assert all(word in ran.lines[0] for word in words), ran.lines
+    assert not Path("runs").exists()

@@ -22,6 +22,7 @@ from PIL import Image
 import wdsr as package
 from wdsr import picture as pictures
 from wdsr import zoo
+from wdsr.batch import manifest
 from wdsr.upscale import chain
 
 Array = NDArray[Any]
@@ -59,9 +60,10 @@ def repeated(array: Array, times: int) -> Array:
 
 
 def files(folder: str | Path = ".") -> list[str]:
-    """Every file below a folder, hidden ones too."""
+    """Every file below a folder, hidden ones too, but for what a batch remembers."""
     root = Path(folder)
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    found = (path for path in root.rglob("*") if path.is_file() and path.name != manifest.NAME)
+    return sorted(str(path.relative_to(root)) for path in found)
 
 
 def one_line(ran: Any, *words: str) -> None:
@@ -701,8 +703,10 @@ def test_a_damaged_model_file(wdsr: Wdsr) -> None:
         assert ran.code == 1
 
 
-def interrupted(arguments: list[str], ready: Callable[[], bool]) -> tuple[int, str]:
-    """Exit code and stderr of a command that gets Ctrl-C once it is ready."""
+def interrupted(
+    arguments: list[str], ready: Callable[[], bool], by: signal.Signals
+) -> tuple[int, str]:
+    """Exit code and stderr of a command that gets Ctrl-C, say, once it is ready."""
     process = subprocess.Popen(
         [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -714,20 +718,21 @@ def interrupted(arguments: list[str], ready: Callable[[], bool]) -> tuple[int, s
             time.sleep(0.01)
         time.sleep(0.3)
         assert process.poll() is None
-        process.send_signal(signal.SIGINT)
+        process.send_signal(by)
         _, err = process.communicate(timeout=30)
     finally:
         process.kill()
     return process.returncode, err
 
 
-def test_an_interrupt_leaves_whole_files_only(wdsr: Wdsr) -> None:
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_whole_files_only(wdsr: Wdsr, by: signal.Signals, code: int) -> None:
     save("in/a.png")
     save("in/b.png", np.zeros((3000, 3000, 3), np.uint8))  # minutes of work
-    code, err = interrupted(["upscale", "in", "-o", "out"], Path("out/a_x4.png").exists)
-    assert code == 130
+    ended, err = interrupted(["upscale", "in", "-o", "out"], Path("out/a_x4.png").exists, by)
+    assert ended == code
     assert len(err.splitlines()) == 2  # of the first picture, and of the interrupt
-    assert err.splitlines()[-1] == "wdsr: interrupted; nothing half-written is left"
+    assert err.splitlines()[-1].endswith("ed; nothing half-written is left")
     assert files("out") == ["a_x4.png"]
     assert load("out/a_x4.png").shape == (24, 36, 3)
 
@@ -777,3 +782,18 @@ def test_grey_stays_grey(wdsr: Wdsr) -> None:
     ran = wdsr("upscale", "a.png", "-o", "-")
     with Image.open(io.BytesIO(ran.out)) as image:
         assert image.mode == "L"
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "words"),
+    [
+        ("0.5", ["has no softer model", "wdsr-b-8-x4"]),
+        ("2", ["from 0 to 1"]),
+        ("much", ["--sharpness"]),
+    ],
+)
+def test_sharpness_that_cannot_be(wdsr: Wdsr, sharpness: str, words: list[str]) -> None:
+    ran = wdsr("upscale", "a.png", "--sharpness", sharpness)
+    assert ran.code == 2
+    assert len(ran.lines) == 1
+    assert all(word in ran.lines[0] for word in words)

@@ -15,8 +15,10 @@ from PIL import Image
 
 from wdsr.errors import TrainingError
 from wdsr.resize import resize
-from wdsr.train import data
-from wdsr.train.data import Pairs, list_pictures, make_pair, pack, read_rgb
+from wdsr.train import pack as packing
+from wdsr.train.data import Pairs
+from wdsr.train.pack import pack
+from wdsr.train.pictures import list_pictures, make_pair, read_rgb
 
 Pixels = NDArray[np.uint8]
 
@@ -172,7 +174,7 @@ def test_pack_is_made_once_and_shared_by_the_scales(
     def refuse(path: Path) -> Pixels:
         raise AssertionError(f"{path} decoded again")
 
-    monkeypatch.setattr(data, "read_rgb", refuse)
+    monkeypatch.setattr(packing, "read_rgb", refuse)
     assert pack(pictures, cache, 4) == pack(pictures, cache, 2) == first
 
 

@@ -13,7 +13,8 @@ import pytest
 
 from wdsr.errors import TrainingError, UsageError
 from wdsr.networks.wdsr import WDSRConfig
-from wdsr.train.recipe import RECIPES, Recipe
+from wdsr.train.recipe import Recipe, Stage
+from wdsr.train.recipes import RECIPES
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,18 @@ from wdsr.train.recipe import RECIPES, Recipe
         ({"losses": {"l1": math.nan}}, "losses"),
         ({"losses": {"l1": 0.0}}, "losses must be weighted above 0 somewhere"),
         ({"losses": {}}, "losses"),
+        ({"milestones": [5]}, "milestones must be with multistep"),
+        ({"milestones": [5, 5], "schedule": "multistep"}, "milestones must be steps in rising"),
+        ({"milestones": [0], "schedule": "multistep"}, "milestones must be steps in rising"),
+        ({"decay": 1.0}, r"decay must be in \(0, 1\)"),
+        ({"cooldown": 5}, "cooldown must be with constant"),
+        ({"cooldown": 6, "steps": 5, "schedule": "constant"}, "cooldown must be from 0 to steps"),
+        ({"candidates": 0}, "candidates must be from 1"),
+        ({"weight_decay": 0.1}, "weight_decay must be with adamw"),
+        ({"distillation": 0.5}, "a teacher and a distillation weight above 0 go together"),
+        ({"teacher": "wdsr-b-8-x4"}, "a teacher and a distillation"),
+        ({"losses": {"luma": 1.0}, "network": WDSRConfig(channels=1)}, "luma need 3 channels"),
+        ({"then": [Stage(batch=0)]}, r"then\[0\]\.batch must be at least 1"),
     ],
 )
 def test_impossible_recipes_are_refused(wrong: dict[str, Any], says: str) -> None:
@@ -148,9 +161,9 @@ def test_named_recipes_survive_json(name: str) -> None:
     stored = json.loads(json.dumps(recipe.to_dict()))
     assert Recipe.from_dict(stored) == recipe
     assert stored == recipe.to_dict()  # a checkpoint is compared in this form
-    assert name.endswith(f"-x{recipe.network.scale}")
     network = stored["network"]
-    assert name.startswith(f"{network['family']}-{network['block']}-{network['blocks']}-")
+    parts = name.removesuffix("-tune").split("-")
+    assert parts[1:] == [network["block"], str(network["blocks"]), f"x{recipe.network.scale}"]
 
 
 @pytest.mark.parametrize("family", ["nothing", 7, None])
@@ -162,10 +175,26 @@ def test_an_unknown_family_of_networks_is_named(family: object) -> None:
 def test_the_fields_that_checkpoints_hold() -> None:
     """A run can be resumed only if these stay; the default of a new field must be the old way."""
     values = Recipe().to_dict()
-    assert list(values) == [
-        *("network", "steps", "batch", "patch", "learning_rate", "warmup"),
-        *("losses", "clip", "ema", "seed", "start"),
-    ]
+    stage = {
+        "steps": 300_000,
+        "batch": 16,
+        "patch": 48,
+        "learning_rate": 1e-3,
+        "warmup": 500,
+        "schedule": "cosine",
+        "milestones": [],
+        "decay": 0.5,
+        "cooldown": 0,
+        "losses": {"l1": 1.0},
+        "distillation": 0.0,
+        "candidates": 1,
+    }
+    assert {name: values[name] for name in stage} == stage
+    assert values.keys() - stage.keys() == {
+        *("network", "optimizer", "weight_decay", "clip", "ema", "seed"),
+        *("start", "teacher", "then"),
+    }
+    assert Recipe.from_dict({"network": values["network"], "steps": 7}) == Recipe(steps=7)
     assert values["network"] == {
         "family": "wdsr",
         "block": "b",
@@ -211,3 +240,94 @@ def test_rate_of_a_run_shorter_than_its_warmup() -> None:
     assert [recipe.learning_rate_at(s) for s in range(5)] == pytest.approx(
         [0.002, 0.004, 0.006, 0.008, 0.01]
     )
+
+
+def test_multistep_falls_at_milestones() -> None:
+    recipe = Recipe(
+        steps=100, warmup=0, schedule="multistep", milestones=[40, 60], decay=0.5, learning_rate=8.0
+    )
+    rates = [recipe.learning_rate_at(step) for step in (0, 39, 40, 59, 60, 99)]
+    assert rates == [8, 8, 4, 4, 2, 2]
+
+
+def test_constant_cools_down_linearly_to_just_above_zero() -> None:
+    recipe = Recipe(steps=100, warmup=10, schedule="constant", cooldown=9, learning_rate=10.0)
+    rates = [recipe.learning_rate_at(step) for step in range(100)]
+    assert rates[4] == pytest.approx(5)
+    assert rates[9:91] == [10.0] * 82
+    assert rates[91:] == pytest.approx([9, 8, 7, 6, 5, 4, 3, 2, 1])
+    assert recipe.trunk == 91
+    assert Recipe(schedule="constant").trunk is None
+
+
+def test_stages_follow_each_other() -> None:
+    last = Stage(steps=5, learning_rate=0.1, warmup=0, losses={"mse": 1.0}, patch=64)
+    recipe = Recipe(steps=10, warmup=0, schedule="constant", then=[last])
+    assert recipe.total == 15
+    assert recipe.stage_at(9) == (recipe, 9)
+    assert recipe.stage_at(10) == (last, 0)
+    assert recipe.stage_at(14) == (last, 4)
+    assert recipe.learning_rate_at(9) == 1e-3
+    assert recipe.learning_rate_at(10) == 0.1
+    assert recipe.learning_rate_at(12) == pytest.approx(0.05 * (1 + math.cos(math.pi * 0.4)))
+
+
+def test_a_stage_in_a_file_takes_from_the_first_what_it_does_not_say(tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text("batch = 4\nwarmup = 7\nsteps = 9\n[[then]]\nsteps = 3\nlosses = {mse = 1}")
+    (stage,) = Recipe.read(path).then
+    assert stage == Stage(steps=3, batch=4, warmup=7, losses={"mse": 1})
+
+
+def test_what_is_wrong_in_any_stage_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "two.toml"
+    path.write_text(
+        "steps = 0\nteacher = 'x'\n[[then]]\nstepps = 3\nbatch = 'x'\n[[then]]\npatch = 1"
+    )
+    with pytest.raises(UsageError) as caught:
+        Recipe.read(path)
+    for problem in (
+        "steps must be at least 1",
+        "then[0].stepps is unknown",
+        "then[0].batch cannot be 'x'",
+        "then[1].patch must be at least 4",
+        "a teacher and a distillation weight",
+    ):
+        assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_written_recipe_reads_back(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    recipe = dataclasses.replace(
+        RECIPES[name],
+        start='a "name"\\é',
+        losses={"l1": 1, "frequency": 0.05},
+        then=[Stage(steps=2, losses={"mse": 1.0}), Stage(steps=3, schedule="constant", cooldown=1)],
+    )
+    recipe.write(path)
+    assert Recipe.read(path) == recipe
+
+
+def test_the_ancestors_recipe() -> None:
+    recipe = RECIPES["ancestor-b-32-x4"]
+    assert (recipe.total, recipe.batch, recipe.patch * 4, recipe.losses) == (
+        *(300_000, 16, 96),
+        {"l1": 1.0},
+    )
+    rates = [recipe.learning_rate_at(step) for step in (0, 199_999, 200_000, 299_999)]
+    assert rates == [1e-3, 1e-3, 5e-4, 5e-4]
+
+
+def test_recipes_agree_as_far_as_they_do_the_same() -> None:
+    short, long = (
+        Recipe(steps=steps, warmup=5, schedule="constant", cooldown=10) for steps in (50, 90)
+    )
+    assert short.agrees(long, 40)  # the 41st step is the first of the fall
+    assert not short.agrees(long, 41)
+    assert not short.agrees(dataclasses.replace(long, seed=1), 10)
+    assert not short.agrees(dataclasses.replace(long, batch=8), 10)
+    assert not short.agrees(dataclasses.replace(long, ema=0.9), 10)
+    more = dataclasses.replace(short, then=[Stage(steps=5)])
+    assert short.agrees(more, 50)
+    assert not Recipe(steps=5000).agrees(Recipe(steps=6000), 510)

@@ -12,13 +12,14 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from wdsr import zoo
 from wdsr.card import ModelCard
 from wdsr.errors import BackendError, UsageError, WdsrError
 from wdsr.zoo import Model
 
 Batch = NDArray[Any]
-Precision = Literal["float32", "bf16"]
-PRECISIONS = ("auto", "float32", "bf16")
+Precision = Literal["float32", "bf16", "int8"]
+PRECISIONS = ("auto", "float32", "bf16", "int8")
 
 
 class Backend(Protocol):
@@ -69,8 +70,8 @@ def create(
     """Make a backend for a model.
 
     name: "auto" (the first installed), "openvino", "onnxruntime" or "torch".
-    precision: "float32", "bf16", or "auto": bf16 where the processor computes
-        it natively (AMX) and the engine can, otherwise float32.
+    precision: "float32", "bf16", "int8" (which needs a quantised file beside the
+        model's), or "auto": what is quickest here of those the engine can.
     device: the engine's own name for it, e.g. "CPU", "GPU", "cuda"; or "auto".
     threads: how many processor threads; None for all.
 
@@ -83,7 +84,14 @@ def create(
         raise UsageError(f"no precision {precision!r}: choose {', '.join(PRECISIONS)}")
     if threads is not None and threads < 1:
         raise UsageError(f"threads must be at least 1, not {threads}")
+    if model.card.quantised and precision not in ("auto", "int8"):
+        raise BackendError(
+            f"{model.source}: is an int8 file and cannot compute in {precision}, which 16-bit "
+            "and float pictures need too; give the file it was made from"
+        )
     available = installed()
+    if model.safetensors:
+        available = _for_safetensors(name, model.source)
     if name == "auto":
         if not available:
             raise BackendError("no inference engine is installed: pip install openvino")
@@ -94,6 +102,27 @@ def create(
         module = importlib.import_module(f"wdsr.backends.{name}")
         backend: Backend = module.create(model, precision=precision, device=device, threads=threads)
     return backend
+
+
+def _for_safetensors(name: str, source: str) -> list[str]:
+    """The engine that reads safetensors files; the others want a graph, so ONNX."""
+    better = f"`wdsr import {source}` makes an .onnx file of it, which every engine reads, faster"
+    if name not in ("auto", "torch"):
+        raise BackendError(f"{source}: {name} does not read safetensors; {better}")
+    for package in ("torch", "safetensors"):
+        if importlib.util.find_spec(package) is None:
+            raise BackendError(f"{source}: needs {package}: pip install 'wdsr[import]'; {better}")
+    return ["torch"]
+
+
+def int8_of(model: Model) -> Model:
+    """The model that computes a model in int8. Raises BackendError if there is none."""
+    found = model if model.card.quantised else zoo.quantised(model)
+    if found is None:
+        raise BackendError(
+            f"{model.source}: has no int8 version beside it; `wdsr quantise` makes one"
+        )
+    return found
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime as ort
 
-from wdsr.backends import Batch, Precision, by_floats, engine_errors
+from wdsr.backends import Batch, Precision, by_floats, engine_errors, int8_of
 from wdsr.errors import BackendError
 from wdsr.zoo import Model
 
@@ -15,10 +15,11 @@ _PROVIDERS = {"auto": "CPU", "cpu": "CPU", "cuda": "CUDA", "gpu": "CUDA"}
 class ONNXRuntimeBackend:
     """One session; any input shape."""
 
-    precision: Precision = "float32"
-
-    def __init__(self, model: Model, device: str, threads: int | None) -> None:
+    def __init__(
+        self, model: Model, precision: Precision, device: str, threads: int | None
+    ) -> None:
         self.card = model.card
+        self.precision = precision
         provider = f"{_PROVIDERS.get(device.lower(), device)}ExecutionProvider"
         if provider not in ort.get_available_providers():
             have = ", ".join(ort.get_available_providers())
@@ -44,5 +45,7 @@ class ONNXRuntimeBackend:
 def create(model: Model, *, precision: str, device: str, threads: int | None) -> ONNXRuntimeBackend:
     """Called by `wdsr.backends.create`."""
     if precision == "bf16":
-        raise BackendError("ONNX Runtime computes in float32 only: use --backend openvino for bf16")
-    return ONNXRuntimeBackend(model, device, threads)
+        raise BackendError("ONNX Runtime has no bf16 on CPUs: use --backend openvino for it")
+    if precision == "int8" or model.card.quantised:
+        return ONNXRuntimeBackend(int8_of(model), "int8", device, threads)
+    return ONNXRuntimeBackend(model, "float32", device, threads)

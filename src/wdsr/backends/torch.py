@@ -1,6 +1,8 @@
-"""PyTorch: reads the same ONNX file; for GPUs and for checking the other engines."""
+"""PyTorch: reads ONNX and safetensors files; for GPUs and for checking the other engines."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -46,6 +48,8 @@ class TorchBackend:
 
 def create(model: Model, *, precision: str, device: str, threads: int | None) -> TorchBackend:
     """Called by `wdsr.backends.create`."""
+    if precision == "int8" or model.card.quantised:
+        raise BackendError("torch computes in float32 and bf16: use --backend openvino for int8")
     device = device.lower().replace("gpu", "cuda")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -68,23 +72,65 @@ def network_from_card(card: ModelCard) -> Network:
 
 
 def read_weights(model: Model) -> dict[str, torch.Tensor]:
-    """A model's weights by the network's own parameter names, from the ONNX initialisers.
+    """A model's weights by the network's own parameter names, in float32.
 
     Raises ModelError if they are not those of the architecture on the card.
     """
+    with torch.device("meta"):  # shapes without memory: a card may claim any size
+        parameters = network_from_card(model.card).named_parameters()
+        shapes = {name: tuple(parameter.shape) for name, parameter in parameters}
+    if model.safetensors:
+        weights = _from_safetensors(model)
+    else:  # initialisers that are no parameters are constants of the graph
+        weights = {name: w for name, w in _from_onnx(model).items() if name in shapes}
+    found = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if wrong := differences(found, shapes):
+        raise ModelError(
+            f"{model.source}: its weights are not those of the network on its card: {wrong}"
+        )
+    return weights
+
+
+def _from_onnx(model: Model) -> dict[str, torch.Tensor]:
     try:
         import onnx
         from onnx import numpy_helper
     except ImportError as error:
         raise BackendError("reading weights into torch needs onnx: pip install onnx") from error
-    with torch.device("meta"):  # shapes without memory: a card may claim any size
-        shapes = {n: p.shape for n, p in network_from_card(model.card).named_parameters()}
     with engine_errors(f"{model.source}: onnx cannot read it"):
-        weights = {
+        return {
             i.name: torch.from_numpy(numpy_helper.to_array(i).astype(np.float32))
             for i in onnx.load_model_from_string(model.onnx).graph.initializer
-            if i.name in shapes
         }
-    if {name: weight.shape for name, weight in weights.items()} != shapes:
-        raise ModelError(f"{model.source}: its weights are not those of the network on its card")
-    return weights
+
+
+def _from_safetensors(model: Model) -> dict[str, torch.Tensor]:
+    try:
+        from safetensors.torch import load
+    except ImportError as error:
+        raise BackendError("reading weights needs safetensors: pip install safetensors") from error
+    with engine_errors(f"{model.source}: not a safetensors file, or damaged"):
+        return {name: weight.float() for name, weight in load(model.safetensors).items()}
+
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def differences(found: Shapes, expected: Shapes) -> str:
+    """What is wrong with the weights found, by name and shape; empty if nothing is."""
+    wrong = [f"{name} is missing" for name in expected if name not in found]
+    wrong += [
+        f"{name} {shape} is too many" for name, shape in found.items() if name not in expected
+    ]
+    wrong += [
+        f"{name} is {found[name]}, not {shape}"
+        for name, shape in expected.items()
+        if found.get(name, shape) != shape
+    ]
+    return few(wrong)
+
+
+def few(lines: Sequence[str]) -> str:
+    """The first of many, in one line, and how many more there are."""
+    more = f"; and {len(lines) - 4} more" if len(lines) > 4 else ""
+    return "; ".join(line[:120] for line in lines[:4]) + more

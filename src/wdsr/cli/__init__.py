@@ -6,11 +6,24 @@ Heavy imports stay inside the commands, so that `wdsr --help` answers at once.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
 
-from wdsr.cli import compare, evaluate, models, train, upscale
+from wdsr.cli import (
+    compare,
+    data,
+    degrade,
+    doctor,
+    evaluate,
+    export,
+    importing,
+    models,
+    quantise,
+    train,
+    upscale,
+)
 from wdsr.cli.common import Version, one_line
 from wdsr.errors import WdsrError
 
@@ -24,10 +37,15 @@ app = typer.Typer(
 app.command("upscale")(upscale.upscale)
 app.command("models")(models.models)
 app.command("info")(models.info)
+app.command("degrade")(degrade.degrade)
+app.command("doctor")(doctor.doctor)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("train")(train.train)
-app.command("export")(train.export)
+app.add_typer(data.app, name="data")
+app.command("export")(export.export)
+app.command("import")(importing.import_)
+app.command("quantise")(quantise.quantise)
 
 # Typer has its own copy of click in some versions; either way this is the base of usage errors.
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
@@ -40,8 +58,20 @@ def _root(context: typer.Context, version: Version = False) -> None:
         raise typer.Exit(2)
 
 
+class _EndedError(BaseException):
+    """The system, or whoever watches over us, wants the command to end: as Ctrl-C, but quieter."""
+
+
+def _end(*_: object) -> None:
+    raise _EndedError
+
+
 def main() -> None:
-    """Run the command. Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted."""
+    """Run the command.
+
+    Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted; 143: ended by SIGTERM.
+    """
+    signal.signal(signal.SIGTERM, _end)
     code = _run(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -67,6 +97,8 @@ def _run(arguments: list[str]) -> int:
         return _fail(f"{message} ({path} --help)", 2)
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left", 130)
+    except _EndedError:
+        return _fail("ended; nothing half-written is left", 143)
     except BrokenPipeError:  # the reader of our output has gone: nobody to say it to
         return 1
     except OSError as error:

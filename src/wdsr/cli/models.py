@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from wdsr.picture import Picture
     from wdsr.zoo import Model
 
+_LARGE_OVERHEAD = 1.5  # of a tile: wdsr-b-8 has 1.25, wdsr-a-16 1.95, EDSR and SRResNet over 2
+
 
 def models() -> None:
     """List the models that come with wdsr."""
@@ -45,7 +47,7 @@ def _set5(scores: Mapping[str, Any]) -> str:
 
 
 def info(
-    file: Annotated[str, typer.Argument(help="A picture, an .onnx file, or MODEL-xSCALE.")],
+    file: Annotated[str, typer.Argument(help="A picture, a model file, or MODEL-xSCALE.")],
 ) -> None:
     """Show the facts of a picture or of a model."""
     from wdsr import picture, zoo
@@ -57,7 +59,7 @@ def info(
         _print_model(titles[file])
     elif file in (model.card.name for model in models):
         raise UsageError(f"{file} comes at several scales: choose {' or '.join(titles)}")
-    elif file.endswith(".onnx"):
+    elif file.endswith(zoo.SUFFIXES):
         _print_model(zoo.read_model(path))
     else:
         _print_picture(picture.read(path), path)
@@ -65,6 +67,17 @@ def info(
 
 def _print_model(model: Model) -> None:
     typer.echo(json.dumps({**json.loads(model.card.to_json()), "sha256": model.sha256}, indent=2))
+    from wdsr.inference import AUTO_SIDE
+    from wdsr.tiling import TilePlan
+
+    core = AUTO_SIDE, AUTO_SIDE
+    plan = TilePlan(*core, model.card.scale, model.card.halo, core)
+    if plan.overhead > _LARGE_OVERHEAD:
+        typer.echo(
+            f"note: a large halo: with {model.card.halo} pixels around it, a tile of "
+            f"{AUTO_SIDE} is {plan.overhead:.1f} times the work; a larger --tile wastes less",
+            err=True,
+        )
 
 
 def _print_picture(picture: Picture, path: Path) -> None:

@@ -1,61 +1,89 @@
-"""`wdsr train` and `wdsr export`."""
+"""`wdsr train`."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
+import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from wdsr.errors import BackendError, TrainingError, UsageError
+from wdsr.cli.common import bars, need
+from wdsr.errors import TrainingError, UsageError, WdsrError
 
 if TYPE_CHECKING:
     from wdsr.train.recipe import Recipe
-    from wdsr.zoo import Model
 
-# What a card can be told about a run: fields of ModelCard.
-_FACTS = {"data", "licence", "notes", "scores", "training"}
+_T = TypeVar("_T")
 
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Name, e.g. wdsr-b-8-x4, or a .toml file.")],
-    data: Annotated[Path, typer.Option(help="Folder of HR pictures to train on.")],
+    data: Annotated[Path, typer.Option(help="Folder of HR pictures, or of `wdsr data pack`.")],
+    lr: Annotated[
+        Path | None, typer.Option(help="Folder with the LR of each. [made, bicubic]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Run folder; resumed if there. [runs/RECIPE]")
     ] = None,
     valid: Annotated[Path | None, typer.Option(help="Folder of held-out HR pictures.")] = None,
+    valid_lr: Annotated[
+        Path | None, typer.Option(help="Folder with the LR of each. [made, bicubic]")
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Where decoded pictures are kept. [OUT/../cache]")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    patch: Annotated[int | None, typer.Option(help="Side of an LR patch.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak rate.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of the first stage.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Patches a step, of the first stage.")] = None,
+    patch: Annotated[int | None, typer.Option(help="Side of an LR patch, first stage.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak rate, first stage.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     start: Annotated[
-        str | None, typer.Option(help="Weights to begin from: MODEL-xSCALE or an .onnx file.")
+        str | None,
+        typer.Option(help="Weights to begin from: MODEL-xSCALE, a model file or a run folder."),
+    ] = None,
+    pretrained: Annotated[
+        Path | None,
+        typer.Option(help="Folder with VGG's weights, for perceptual losses. [torch's cache]"),
     ] = None,
     max_minutes: Annotated[float | None, typer.Option(help="Stop cleanly after so long.")] = None,
     threads: Annotated[int | None, typer.Option(help="Processor threads. [all]")] = None,
-    precision: Annotated[str, typer.Option(help="float32 or bf16.")] = "bf16",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
+    devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that cut patches; 0: none.")] = 0,
+    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2000,
+    log_every: Annotated[int, typer.Option(help="Steps between rows of log.csv.")] = 100,
+    save_minutes: Annotated[float, typer.Option(help="Minutes between checkpoints.")] = 5,
 ) -> None:
     """Train a network; run the same command again to resume."""
-    _need_torch()
-    import dataclasses
-
-    if threads is not None:
-        if threads < 1:
-            raise UsageError(f"threads must be at least 1, not {threads}")
+    need("torch", "lightning")
+    faults = _Faults()
+    for name, value, least in (
+        ("threads", threads, 1),
+        ("devices", devices, 1),
+        ("nodes", nodes, 1),
+        ("workers", workers, 0),
+        ("validate-every", validate_every, 1),
+        ("log-every", log_every, 1),
+        ("save-minutes", save_minutes, 0),
+    ):
+        if value is not None and not value >= least:
+            faults.add(UsageError(f"{name} must be at least {least}, not {value}"))
+    if precision not in ("auto", "float32", "bf16"):
+        faults.add(UsageError(f"precision must be auto, float32 or bf16, not {precision!r}"))
+    if lr is None and valid_lr is not None and valid is None:
+        faults.add(UsageError("valid-lr goes with valid"))
+    if threads is not None and threads > 0:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it loads, just below
-    from wdsr.train.data import Pairs, pack
+    from wdsr.train.device import keep_memory
+    from wdsr.train.loop import check, resumable
     from wdsr.train.loop import train as run_training
-    from wdsr.train.loop import validation_pairs
+    from wdsr.train.losses import weighted
+    from wdsr.train.recorder import Intervals
 
-    if precision not in ("float32", "bf16"):
-        raise UsageError(f"precision must be float32 or bf16, not {precision!r}")
     changes: dict[str, Any] = {
         "steps": steps,
         "batch": batch,
@@ -64,111 +92,97 @@ def train(
         "seed": seed,
         "start": start,
     }
-    chosen = dataclasses.replace(
-        _recipe(recipe), **{name: value for name, value in changes.items() if value is not None}
-    )
+    changes = {name: value for name, value in changes.items() if value is not None}
+    chosen = faults.watch(lambda: dataclasses.replace(_recipe(recipe), **changes))
     run = out or Path("runs") / Path(recipe).stem
-    scale = chosen.network.scale
-    with _bars() as bars:
-        packing = bars.add_task("reading pictures", total=None, text="")
-        packed = pack(
-            data,
-            cache or run.parent / "cache",
-            scale,
-            progress=lambda done, total: bars.update(packing, completed=done, total=total),
+    # What can be known before the work: everything wrong is said at once.
+    faults.watch(lambda: _look(data, lr, chosen))
+    if valid is not None:
+        faults.watch(lambda: _look(valid, valid_lr, None))
+    faults.watch(lambda: _writable(run))
+    weights = teacher = None
+    if chosen is not None:
+        weights = faults.watch(lambda: _weights(chosen.start, "start"))
+        teacher = faults.watch(lambda: _teacher(chosen))
+        faults.watch(lambda: [weighted(s.losses, pretrained) for s in chosen.stages])
+        faults.watch(lambda: resumable(run, chosen))
+    faults.raise_all()
+    assert chosen is not None
+
+    rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
+    with bars(quiet=rank > 0) as shown:
+        source, held_out = _pictures(
+            chosen.network.scale, data, lr, valid, valid_lr, cache or run.parent / "cache", shown
         )
-        bars.remove_task(packing)
-        pairs = Pairs(packed, scale)
-        held_out = validation_pairs(valid, scale) if valid else None
-        task = bars.add_task("training", total=chosen.steps, text="")
+        check(chosen, source, devices * nodes, pretrained)
+        keep_memory()
+        task = shown.add_task("training", total=chosen.total, text="")
 
         def report(progress: Any) -> None:
             text = f"loss {progress.loss:.5f}  {progress.steps_per_second:.1f} steps/s"
             if progress.best is not None:
                 text += f"  best {progress.best:.3f} dB"
-            bars.update(task, completed=progress.step, text=text)
-            if progress.psnr is not None or not bars.console.is_terminal:
+            if progress.skipped:
+                text += f"  {progress.skipped} skipped"
+            shown.update(task, completed=progress.step, text=text)
+            if progress.psnr is not None or not shown.console.is_terminal:
                 score = f"  PSNR {progress.psnr:.3f} dB" if progress.psnr is not None else ""
-                bars.console.print(f"step {progress.step}: {text}{score}", highlight=False)
+                shown.console.print(f"step {progress.step}: {text}{score}", highlight=False)
 
-        run_training(
-            chosen,
-            pairs,
-            run,
-            validation=held_out,
-            start=_weights(chosen.start),
-            precision="bf16" if precision == "bf16" else "float32",
-            max_minutes=max_minutes,
-            report=report,
-        )
-    typer.echo(f"{run}: checkpoint and log.csv are there; `wdsr export {run}` makes a model file")
-
-
-def export(
-    run: Annotated[Path, typer.Argument(help="A run folder of `wdsr train`.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the model file.")] = Path(),
-    name: Annotated[str | None, typer.Option(help="Model name. [the run folder's]")] = None,
-    facts: Annotated[
-        Path | None,
-        typer.Option(help="JSON file with the card's licence, data and notes."),
-    ] = None,
-    score: Annotated[
-        list[str] | None,
-        typer.Option(help="NAME=FOLDER of HR pictures to score for the card; may be repeated."),
-    ] = None,
-) -> None:
-    """Turn a training run into one .onnx file with its card inside."""
-    _need_torch()
-    from wdsr.train.export import export_run
-
-    try:
-        known = json.loads(facts.read_text("utf-8")) if facts else {}
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{facts}: cannot read these facts: {error}") from error
-    if not isinstance(known, dict) or not set(known) <= _FACTS:
-        wanted = ", ".join(sorted(_FACTS))
-        raise TrainingError(f"{facts}: must be a JSON object of {wanted}")
-    sets = dict(_name_and_folder(text) for text in score or [])
-    path = export_run(
-        run,
-        out,
-        name=name or run.resolve().name,
-        facts=known,
-        score=lambda model: _scores(model, sets),
-    )
-    typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")
+        try:
+            run_training(
+                chosen,
+                source,
+                run,
+                validation=held_out,
+                start=weights,
+                teacher=teacher,
+                pretrained=pretrained,
+                precision=precision,  # type: ignore[arg-type]
+                devices=devices,
+                nodes=nodes,
+                workers=workers,
+                max_minutes=max_minutes,
+                intervals=Intervals(log_every, validate_every, save_minutes),
+                report=report,
+                notice=lambda text: shown.console.print(text, highlight=False, soft_wrap=True),
+            )
+        except KeyboardInterrupt:
+            shown.console.print(f"{run}: stopped; the same command goes on", highlight=False)
+            raise
+    if rank == 0:
+        typer.echo(f"{run}: checkpoint and logs are there; `wdsr export {run}` makes a model file")
 
 
-def _name_and_folder(text: str) -> tuple[str, Path]:
-    name, found, folder = text.partition("=")
-    if not (name and found and folder):
-        raise UsageError(f"score must be NAME=FOLDER, not {text!r}")
-    return name, Path(folder)
+class _Faults:
+    """Everything wrong with a call, to be said at once."""
 
+    def __init__(self) -> None:
+        self._found: list[WdsrError] = []
 
-def _scores(model: Model, sets: dict[str, Path]) -> dict[str, Any]:
-    """PSNR and SSIM by the classical protocol, for each set."""
-    from statistics import fmean
+    def add(self, fault: WdsrError) -> None:
+        """Remember a fault; twice the same is one."""
+        if str(fault) not in map(str, self._found):
+            self._found.append(fault)
 
-    from wdsr import backends
-    from wdsr import evaluate as protocol
+    def watch(self, action: Callable[[], _T]) -> _T | None:
+        """Do something; None if it raises one of our errors, which is remembered."""
+        try:
+            return action()
+        except WdsrError as fault:
+            self.add(fault)
+            return None
 
-    if not sets:
-        return {}
-    method = protocol.model(backends.create("auto", model, precision="float32"))
-    scores = {}
-    for name, folder in sets.items():
-        rows = list(protocol.evaluate(folder, model.card.scale, method))
-        scores[name] = {
-            "psnr": round(fmean(row.psnr for row in rows), 3),
-            "ssim": round(fmean(row.ssim for row in rows), 4),
-            "pictures": len(rows),
-        }
-    return {"classical": scores}
+    def raise_all(self) -> None:
+        """Raise what was found as one error."""
+        if self._found:
+            usage = any(isinstance(fault, UsageError) for fault in self._found)
+            raise (UsageError if usage else TrainingError)("; ".join(map(str, self._found)))
 
 
 def _recipe(name: str) -> Recipe:
-    from wdsr.train.recipe import RECIPES, Recipe
+    from wdsr.train.recipe import Recipe
+    from wdsr.train.recipes import RECIPES
 
     if name.endswith(".toml"):
         return Recipe.read(Path(name))
@@ -177,33 +191,94 @@ def _recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def _weights(start: str | None) -> Any:
-    if start is None:
+def _look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
+    """Raise TrainingError if folders hold no pictures, or none that suit the recipe."""
+    from wdsr.train.pack import inspect, is_pack
+    from wdsr.train.pictures import list_pictures
+
+    if is_pack(folder):
+        return
+    if recipe is None:
+        for pictures in filter(None, (folder, lr)):
+            list_pictures(pictures)
+    else:
+        patch = max(stage.patch for stage in recipe.stages)
+        inspect(folder, recipe.network.scale, lr=lr, patch=patch)
+
+
+def _writable(run: Path) -> None:
+    """Raise TrainingError if a run folder cannot be made or written."""
+    there = next((p for p in (run, *run.parents) if p.exists()), Path())
+    if not there.is_dir():
+        raise TrainingError(f"{there}: is a file; choose another run folder with -o")
+    if not os.access(there, os.W_OK):
+        raise TrainingError(f"{there}: no permission to write; choose a run folder with -o")
+
+
+def _pictures(
+    scale: int,
+    data: Path,
+    lr: Path | None,
+    valid: Path | None,
+    valid_lr: Path | None,
+    cache: Path,
+    shown: Any,
+) -> tuple[Any, Any]:
+    """The source of patches and the held-out pairs, packed if need be."""
+    from wdsr.train.data import Pairs
+    from wdsr.train.pack import is_pack, pack
+    from wdsr.train.validate import validation_pairs
+
+    held_out = validation_pairs(valid, scale, lr=valid_lr) if valid else None
+    if is_pack(data):
+        return Pairs(data, scale), held_out
+    task = shown.add_task("reading pictures", total=None, text="")
+    packed = pack(
+        data,
+        cache,
+        scale,
+        lr=lr,
+        progress=lambda done, total: shown.update(task, completed=done, total=total),
+    )
+    shown.remove_task(task)
+    return Pairs(packed, scale), held_out
+
+
+def _weights(title: str | None, role: str) -> Any:
+    """The weights of MODEL-xSCALE, of a model file or of a run folder."""
+    if title is None:
         return None
-    from wdsr import zoo
+    if Path(title).is_dir():
+        from wdsr.train.warm import run_weights
+
+        return run_weights(Path(title))
+    need("onnx")
     from wdsr.backends.torch import read_weights
 
-    if start.endswith(".onnx"):
-        return read_weights(zoo.read_model(Path(start)))
-    name, _, scale = start.rpartition("-x")
+    return read_weights(_model(title, role))
+
+
+def _teacher(recipe: Recipe) -> Any:
+    """The network that a recipe's distillation imitates."""
+    if recipe.teacher is None:
+        return None
+    need("onnx")
+    from wdsr.backends.torch import network_from_card, read_weights
+
+    model = _model(recipe.teacher, "teacher")
+    if model.card.scale != recipe.network.scale:
+        raise UsageError(f"teacher: {recipe.teacher} is not for x{recipe.network.scale}")
+    network = network_from_card(model.card)
+    network.load_state_dict(read_weights(model))
+    return network
+
+
+def _model(title: str, role: str) -> Any:
+    from wdsr import zoo
+
+    if title.endswith(zoo.SUFFIXES):
+        return zoo.read_model(Path(title))
+    name, _, scale = title.rpartition("-x")
     if not name or not scale.isdecimal():
-        raise UsageError(f"start must be MODEL-xSCALE or an .onnx file, not {start!r}")
-    return read_weights(zoo.find(name, int(scale)))
-
-
-def _need_torch() -> None:
-    for package in ("torch", "lightning", "onnx"):
-        if importlib.util.find_spec(package) is None:
-            raise BackendError(f"training needs {package}: pip install 'wdsr[train]'")
-
-
-def _bars() -> Any:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[text]}"),
-        TimeRemainingColumn(),
-    )
+        raise UsageError(f"{role} must be MODEL-xSCALE or a model file, not {title!r}")
+    return zoo.find(name, int(scale))

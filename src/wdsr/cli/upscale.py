@@ -1,39 +1,22 @@
-"""`wdsr upscale`."""
+"""`wdsr upscale`: what the words of the call mean; `batch` does the work."""
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from dataclasses import dataclass
+import contextlib
+import dataclasses
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wdsr.cli.common import Version, one_line
-from wdsr.errors import PictureError, UsageError
+from wdsr.cli.common import Version
+from wdsr.errors import FileError, PictureError, UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from wdsr.picture import Picture
-    from wdsr.upscale import Upscaler
-
-_STREAM = Path("-")
-
-
-@dataclass(frozen=True)
-class _Job:
-    source: Path
-    target: Path
-
-
-@dataclass(frozen=True)
-class _Writing:
-    format: str | None  # that of the target's name if None
-    quality: int | None
-    overwrite: bool
+    from wdsr.batch.plan import Job, Naming
+    from wdsr.headers import Limits
 
 
 def upscale(
@@ -68,8 +51,13 @@ def upscale(
     ] = None,
     model: Annotated[
         str,
-        typer.Option("-n", "--model", metavar="NAME", help="See `wdsr models`; or an .onnx file."),
-    ] = "wdsr-b-8",
+        typer.Option(
+            "-n",
+            "--model",
+            metavar="NAME",
+            help="See `wdsr models`; or an .onnx file; or auto: clean or damaged, by a look.",
+        ),
+    ] = "auto",
     tile: Annotated[
         str,
         typer.Option(
@@ -89,6 +77,10 @@ def upscale(
         bool,
         typer.Option("-x", "--self-ensemble", help="Mean over 8 flips and turns: 8 times slower."),
     ] = False,
+    sharpness: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Of a GAN model: 0 (as its pixel model) to 1. [1]"),
+    ] = None,
     format: Annotated[  # noqa: A002
         str | None,
         typer.Option(
@@ -106,11 +98,56 @@ def upscale(
         str | None, typer.Option(metavar="TEXT", help="Added to file names; may be empty. [_x4]")
     ] = None,
     precision: Annotated[
-        str, typer.Option(metavar="NAME", help="auto, float32, or bf16 for 8-bit pictures.")
+        str, typer.Option(metavar="NAME", help="auto, float32; or int8, bf16 for 8-bit pictures.")
     ] = "auto",
+    compression: Annotated[
+        int, typer.Option(metavar="N", help="Of PNG, 0 to 9: 1 is quickest, 9 smallest.")
+    ] = 3,
+    pyramid: Annotated[
+        bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bytes on any machine of this kind.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be made, how long it would take.")
+    ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Of folders, only files like this, e.g. '*.jpg'."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB", help="Of folders, no files or folders like this."),
+    ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="Subfolders too.")] = False,
     overwrite: Annotated[
         bool, typer.Option("-y", "--overwrite", help="Replace existing outputs.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on after a run that was stopped: do what is missing."),
+    ] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Wait for new files in the folders, until Ctrl-C.")
+    ] = False,
+    best_effort: Annotated[
+        bool, typer.Option("--best-effort", help="Take what is left of damaged pictures.")
+    ] = False,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT=N",
+            help="What a file may hold or take: bytes, pixels, frames, bands, metadata, seconds, "
+            "memory.",
+        ),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("-j", "--jobs", metavar="N", help="Files under way at once. [2; 1 if one]"),
+    ] = None,
+    events: Annotated[
+        bool, typer.Option("--json", help="Print events on stdout, one JSON object a line.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Say which model, engine and precision.")
@@ -118,13 +155,28 @@ def upscale(
     version: Version = False,
 ) -> None:
     """Enlarge pictures. Default: 4 times, written beside the input as NAME_x4.EXT."""
-    from wdsr.upscale import Target, Upscaler
+    from wdsr import isolation
 
     sources = [*(inputs or []), *(more or [])]
     if not sources:
         raise UsageError("no input: give a picture, a folder, or - for stdin")
     if quality is not None and not 1 <= quality <= 100:
         raise UsageError(f"quality must be from 1 to 100, not {quality}")
+    if jobs is not None and not 1 <= jobs <= 64:
+        raise UsageError(f"jobs must be from 1 to 64, not {jobs}")
+    if watch and not all(source.is_dir() for source in sources):
+        raise UsageError("--watch is for folders: give nothing else")
+    if not 0 <= compression <= 9:
+        raise UsageError(f"compression must be from 0 to 9, not {compression}")
+    isolation.start()  # gets ready while we and the engine do
+    from wdsr.batch.plan import STREAM, Naming
+    from wdsr.batch.run import Batch, Settings
+    from wdsr.cli.dryrun import tell
+    from wdsr.cli.report import Report
+    from wdsr.upscale import Target, Upscaler
+
+    if events and (output == STREAM or (STREAM in sources and output is None)):
+        raise UsageError("--json needs stdout for itself: give -o a file to write")
     if scale is None and width is None and height is None and max_side is None:
         scale = 4
     target = Target(scale=scale, width=width, height=height, max_side=max_side)
@@ -137,182 +189,83 @@ def upscale(
         threads=threads,
         tile=_tile(tile),
         self_ensemble=self_ensemble,
+        deterministic=deterministic,
+        sharpness=sharpness,
     )
-    writing = _Writing(_format(format) if format else None, quality, overwrite)
-    added = target.suffix if suffix is None else suffix
-    jobs = _plan(sources, output, added, writing.format, recursive)
-    failed = 0
-    with _progress() as bar:
-        for number, job in enumerate(jobs, 1):
-            try:
-                count = f"{number}/{len(jobs)} " if len(jobs) > 1 else ""
-                line = _one(upscaler, job, writing, bar, count, verbose)
-            except BrokenPipeError:
-                raise
-            except (PictureError, UsageError, OSError, MemoryError) as error:
-                fault = _fault(error, job)
-                if len(jobs) == 1:
-                    raise fault from error
-                failed += 1
-                line = f"wdsr: {fault}"
-            # Words go to stderr, above the bar: stdout may be where the picture goes.
-            bar.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
-    if failed:
-        raise PictureError(f"{failed} of {len(jobs)} pictures failed, see above")
-
-
-def _one(
-    upscaler: Upscaler, job: _Job, writing: _Writing, bar: Progress, count: str, verbose: bool
-) -> str:
-    """Enlarge one picture and return the line that says so."""
-    from wdsr import picture as pictures
-
-    began = time.perf_counter()
-    to_stream = job.target == _STREAM
-    if not to_stream and job.target.exists() and not writing.overwrite:
-        raise PictureError(f"{job.target}: exists already; use -y to replace it")
-    picture = _read(job.source)
-    # Whatever can be refused is refused here, before the long work.
-    size = upscaler.target.size(picture.height, picture.width)
-    kind = writing.format or (
-        picture.format or "png" if to_stream else pictures.format_of(job.target)
+    settings = Settings(
+        format=_format(format) if format else None,
+        quality=quality,
+        compression=compression,
+        pyramid=pyramid,
+        best_effort=best_effort,
+        overwrite=overwrite,
+        resume=resume or watch,
+        limits=_limits(limit or []),
     )
-    pictures.check_format(kind, *size, alpha=picture.alpha is not None)
-    if not to_stream:
-        _make_folder(job.target.parent)
-    name = "stdin" if job.source == _STREAM else job.source.name
-    task = bar.add_task(count + name, total=None)
-    try:
-        result = upscaler.upscale_picture(
-            picture, lambda done, total: bar.update(task, completed=done, total=total)
+    naming = Naming(
+        output=output,
+        suffix=target.suffix if suffix is None else suffix,
+        format=settings.format,
+        recursive=recursive,
+        include=include or (),
+        exclude=exclude or (),
+        remember=resume,
+    )
+    todo, total, faults = _todo(sources, naming, watch)
+    if dry_run:
+        if watch or STREAM in sources:
+            raise UsageError("--dry-run reads the headers of files that are there: give those")
+        tell(upscaler, todo, settings)
+        return
+    report = Report(
+        total if not faults else len(faults) + (total or 0), verbose=verbose, events=events
+    )
+    batch = Batch(upscaler, settings, report.outcome, report.on_tile)
+    with contextlib.closing(batch), report.shown():
+        for fault in faults:
+            report.fault(fault)
+        # Standard input is read where Ctrl-C arrives: in this thread.
+        batch.run(todo, 1 if total == 1 or STREAM in sources else jobs or 2)
+    counts = report.counts
+    if counts["skipped"] and not events:
+        typer.echo(f"{counts['skipped']} of {sum(counts.values())} were done already", err=True)
+    if counts["failed"]:
+        raise PictureError(
+            f"{counts['failed']} of {sum(counts.values())} pictures failed, see above"
         )
-    finally:
-        bar.remove_task(task)
-    if to_stream:
-        _send(pictures.encode(result, kind, quality=writing.quality))
-    else:
-        pictures.write(
-            result, job.target, format=kind, quality=writing.quality, overwrite=writing.overwrite
-        )
-    line = (
-        f"{name} -> {'stdout' if to_stream else job.target}: "
-        f"{picture.width} x {picture.height} -> {result.width} x {result.height} "
-        f"in {time.perf_counter() - began:.1f} s"
-    )
-    return f"{line} ({upscaler.describe(picture)})" if verbose else line
 
 
-def _read(source: Path) -> Picture:
-    from wdsr import picture as pictures
+def _todo(
+    sources: list[Path], naming: Naming, watched: bool
+) -> tuple[Iterator[Job | None], int | None, list[FileError]]:
+    """The jobs, how many there are if they end, and what is in their way."""
+    from wdsr.batch.plan import make_plan
+    from wdsr.batch.watch import watch
 
-    if source == _STREAM:
-        return pictures.read(sys.stdin.buffer.read(), name="stdin")
-    return pictures.read(source)
-
-
-def _send(data: bytes) -> None:
-    left = memoryview(data)
-    while left:  # with PYTHONUNBUFFERED set, a write may take only a part
-        left = left[sys.stdout.buffer.write(left) :]
-    sys.stdout.buffer.flush()
+    if watched:
+        return watch(sources, naming), None, []
+    plan = make_plan(sources, naming)
+    return iter(plan.jobs), len(plan.jobs), plan.faults
 
 
-def _make_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(0, "not writable", str(folder))
+def _limits(texts: list[str]) -> Limits:
+    """`["pixels=1e9"]` -> Limits(pixels=1000000000)."""
+    from wdsr.headers import Limits
 
-
-def _fault(error: Exception, job: _Job) -> PictureError | UsageError:
-    """The error as one of ours, with a message that names the file."""
-    if isinstance(error, MemoryError):
-        return PictureError(f"{job.source}: out of memory; enlarge less, or use a smaller --tile")
-    if isinstance(error, OSError):
-        where = "stdout" if job.target == _STREAM else error.filename or job.target
-        return PictureError(f"{where}: cannot be written ({error.strerror}); choose another place")
-    name = "stdin" if job.source == _STREAM else str(job.source)
-    kind = UsageError if isinstance(error, UsageError) else PictureError
-    return kind(str(error) if name in str(error) else f"{name}: {error}")
-
-
-def _plan(
-    sources: list[Path],
-    output: Path | None,
-    suffix: str,
-    format: str | None,  # noqa: A002
-    recursive: bool,
-) -> list[_Job]:
-    """What is to be written where. Raises UsageError if a file would be lost."""
-    if Path(suffix).name != suffix:
-        raise UsageError(f"suffix is added to a name and cannot be {suffix!r}")
-    one = len(sources) == 1 and not sources[0].is_dir()
-    # With one file in, OUT is a file, unless it is a folder or looks like one.
-    into_file = output == _STREAM or (
-        output is not None and one and bool(output.suffix) and not output.is_dir()
-    )
-    if output == _STREAM and not one:
-        raise UsageError("stdout takes one picture: give one input, or an output folder")
-    if output is not None and not into_file and output.is_file():
-        raise UsageError(f"{output}: is a file; give a folder for the results")
-    jobs: list[_Job] = []
-    for source in sources:
-        if source == _STREAM and output is not None and not into_file:
-            raise UsageError("stdin has no name: give -o a file to write, or - for stdout")
-        if source == _STREAM or into_file:
-            jobs.append(_Job(source, output or _STREAM))
-            continue
-        if source.is_dir():
-            root, folder = source, output or _beside(source, suffix)
-            names = _pictures(source, folder, recursive)
-        else:
-            root, folder, names = source.parent, output or source.parent, [Path(source.name)]
-        for name in names:
-            result = f"{name.stem}{suffix}{_extension(name, format)}"
-            jobs.append(_Job(root / name, folder / name.parent / result))
-    if not jobs:
-        raise PictureError("no pictures but those in the output folder")
-    jobs = list(dict.fromkeys(jobs))  # a file named twice is one file
-    _check_targets(jobs)
-    return jobs
-
-
-def _pictures(source: Path, folder: Path, recursive: bool) -> list[Path]:
-    """The pictures of a folder, relative to it, without earlier results in `folder`."""
-    from wdsr.files import list_files
-    from wdsr.picture import READABLE_SUFFIXES
-
-    found = list_files(source, READABLE_SUFFIXES, recursive=recursive)
-    names = [path.relative_to(source) for path in found]
-    root, results = source.resolve(), folder.resolve()
-    if results == root or not results.is_relative_to(root):
-        return names
-    return [name for name in names if not name.is_relative_to(results.relative_to(root))]
-
-
-def _beside(folder: Path, suffix: str) -> Path:
-    """The folder for the results of a folder."""
-    here = folder if folder.name not in ("", "..") else folder.resolve()
-    if not here.name:
-        raise UsageError(f"{folder}: give an output folder with -o")
-    return here.with_name(here.name + (suffix or "_upscaled"))
-
-
-def _check_targets(jobs: list[_Job]) -> None:
-    sources = {job.source.resolve(): job.source for job in jobs if job.source != _STREAM}
-    targets: dict[Path, Path] = {}
-    for job in jobs:
-        if job.target == _STREAM:
-            continue
-        target = job.target.resolve()
-        if (other := sources.get(target)) == job.source and other is not None:
-            raise UsageError(f"{job.source}: would replace the input; give -o or a --suffix")
-        if other is not None:
-            raise UsageError(
-                f"{other}: is an input, and the result of {job.source} would replace it; "
-                "leave one out, or give a folder with -o"
-            )
-        if (other := targets.setdefault(target, job.source)) != job.source:
-            raise UsageError(f"{other} and {job.source} would both become {job.target}")
+    known = {field.name for field in dataclasses.fields(Limits)}
+    values: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if name not in known:
+            raise UsageError(f"no limit {name!r}: choose {', '.join(sorted(known))}")
+        try:
+            number = float(value)
+        except ValueError:
+            raise UsageError(f"limit {name} must be a number, not {value!r}") from None
+        if not math.isfinite(number) or not 0 < number < 2**63:
+            raise UsageError(f"limit {name} must be a number above 0, not {value!r}")
+        values[name] = number if name == "seconds" else int(number)
+    return Limits(**values)  # type: ignore[arg-type]
 
 
 def _format(text: str) -> str:
@@ -325,33 +278,9 @@ def _format(text: str) -> str:
     raise UsageError(f"no format {text!r}: choose {', '.join(FORMATS)}")
 
 
-def _extension(name: Path, format: str | None) -> str:  # noqa: A002
-    from wdsr.picture import FORMATS
-
-    if format is None or name.suffix.lower() in FORMATS[format].suffixes:
-        return name.suffix
-    return FORMATS[format].suffixes[0]
-
-
 def _tile(text: str) -> int | None:
     if text == "auto":
         return None
     if not text.isdecimal() or int(text) < 1:
         raise UsageError(f"tile must be auto or a number of pixels, not {text!r}")
     return int(text)
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}", markup=False),  # a file may be called [/]
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

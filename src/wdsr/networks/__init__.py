@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from wdsr.networks.base import Config, Network
+from wdsr.networks.edsr import EDSR, EDSRConfig
+from wdsr.networks.srresnet import SRResNet, SRResNetConfig
 from wdsr.networks.wdsr import WDSR, WDSRConfig
 
 __all__ = ["FAMILIES", "Config", "Network", "build", "configure", "describe"]
 
 # Family, as a card and a recipe name it -> (configuration, network).
-FAMILIES: dict[str, tuple[type, type[Network]]] = {"wdsr": (WDSRConfig, WDSR)}
+FAMILIES: dict[str, tuple[type, type[Network]]] = {
+    "wdsr": (WDSRConfig, WDSR),
+    "edsr": (EDSRConfig, EDSR),
+    "srresnet": (SRResNetConfig, SRResNet),
+}
 
 
 def build(config: Config) -> Network:

@@ -32,5 +32,19 @@ class Network(nn.Module):
     config: Config
 
     def fuse(self) -> Self:
-        """Fold what only training needs into plain convolutions, in place: same output, faster."""
+        """Fold what only training needs into plain convolutions, in place: same output, faster.
+
+        Afterwards `config` is that of the plain network, whose weights these are.
+        """
         return self
+
+
+def check(config: object, **rules: tuple[bool, str]) -> None:
+    """Raise ValueError naming every field of a configuration that breaks its rule."""
+    problems = [
+        f"{name} must be {rule}, not {getattr(config, name)!r}"
+        for name, (ok, rule) in rules.items()
+        if not ok
+    ]
+    if problems:
+        raise ValueError("; ".join(problems))

@@ -14,6 +14,7 @@ same as shuffling each branch.)
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -23,7 +24,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
-from wdsr.networks.base import Network
+from wdsr.networks.base import Network, check
 
 BlockName = Literal["plain", "a", "b"]
 
@@ -46,22 +47,17 @@ class WDSRConfig:
     def __post_init__(self) -> None:
         gain = self.residual_scale
         low_rank = self.filters * self.linear_ratio
-        problems = [
-            f"{name} must be {rule}, not {getattr(self, name)!r}"
-            for name, ok, rule in (
-                ("block", self.block in BLOCKS, f"one of {', '.join(BLOCKS)}"),
-                ("scale", self.scale in (2, 3, 4, 8), "2, 3, 4 or 8"),
-                ("channels", self.channels >= 1, "at least 1"),
-                ("filters", self.filters >= 1, "at least 1"),
-                ("blocks", self.blocks >= 0, "at least 0"),
-                ("expansion", self.expansion >= 1, "at least 1"),
-                ("linear_ratio", self.block != "b" or low_rank >= 1, "1 / filters or more"),
-                ("residual_scale", gain is None or gain > 0, "above 0"),
-            )
-            if not ok
-        ]
-        if problems:
-            raise ValueError("; ".join(problems))
+        check(
+            self,
+            block=(self.block in BLOCKS, f"one of {', '.join(BLOCKS)}"),
+            scale=(self.scale in (2, 3, 4, 8), "2, 3, 4 or 8"),
+            channels=(self.channels >= 1, "at least 1"),
+            filters=(self.filters >= 1, "at least 1"),
+            blocks=(self.blocks >= 0, "at least 0"),
+            expansion=(self.expansion >= 1, "at least 1"),
+            linear_ratio=(self.block != "b" or low_rank >= 1, "1 / filters or more"),
+            residual_scale=(gain is None or gain > 0, "above 0"),
+        )
 
     @property
     def radius(self) -> int:
@@ -159,6 +155,7 @@ class WDSR(Network):
         for module in self.modules():
             if is_parametrized(module, "weight"):
                 remove_parametrizations(module, "weight")
+        self.config = dataclasses.replace(self.config, weight_norm=False)
         return self
 
 

@@ -1,34 +1,121 @@
-"""Checkpoints: written whole, then renamed; the last two are kept."""
+"""Checkpoints: written whole, synced, verified when read; the last two are kept.
+
+A file's name holds its step and the start of its SHA-256: `step-00012000-3f2a9c....ckpt`.
+So one rename publishes both, and a damaged file is known without trusting it. A
+checkpoint from which a run can be extended is kept as `trunk-...` too.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from wdsr.errors import TrainingError
+from wdsr.files import write_atomically
+
+State = dict[str, Any]
+KEPT = 2
 
 
-def save(run: Path, state: dict[str, Any]) -> None:
-    """Write `state` as the run's newest checkpoint; `state["step"]` names it."""
-    path = run / f"step-{state['step']:08d}.ckpt"
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
-    for old in sorted(run.glob("step-*.ckpt"))[:-2]:
-        old.unlink()
+def save(run: Path, state: State, *, trunk: bool = False) -> Path:
+    """Write `state` as the run's newest checkpoint; `state["step"]` names it.
 
-
-def newest(run: Path) -> dict[str, Any] | None:
-    """The state of a run's newest checkpoint, on the CPU; None if it has none."""
-    files = sorted(run.glob("step-*.ckpt"))
-    if not files:
-        return None
+    Raises TrainingError if the disk does not take it; older ones stay as they are.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    path = run / f"{'trunk' if trunk else 'step'}-{state['step']:08d}-{_digest(content)}.ckpt"
     try:
-        state: dict[str, Any] = torch.load(files[-1], map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
+        write_atomically(path, content)
+        _sync(run)
+    except OSError as error:
         raise TrainingError(
-            f"{files[-1]}: damaged; delete it to go on from the one before"
+            f"{path}: cannot write this checkpoint ({error.strerror}); older ones are unharmed"
         ) from error
+    for old in _files(run, trunk=trunk)[1 if trunk else KEPT :]:
+        old.unlink()
+    return path
+
+
+def newest(
+    run: Path, *, trunk: bool = False, notice: Callable[[str], None] = lambda text: None
+) -> State | None:
+    """The state of a run's newest whole checkpoint, on the CPU; None if it has none.
+
+    notice: is told of each damaged file that is passed over.
+    Raises TrainingError if there are checkpoints and all of them are damaged.
+    """
+    damaged = []
+    for path in _files(run, trunk=trunk):
+        state = _read(path)
+        if state is not None:
+            return state
+        damaged.append(path)
+        notice(f"{path}: damaged; the checkpoint before it is used")
+    if damaged:
+        names = ", ".join(path.name for path in damaged)
+        raise TrainingError(f"{run}: damaged, with no whole one before: {names}")
+    return None
+
+
+def forget_after(run: Path, step: int) -> None:
+    """Delete checkpoints past a step, from which the run now goes on another way."""
+    for path in _files(run, trunk=False):
+        if _step(path) > step:
+            path.unlink()
+
+
+def is_finite(state: Any) -> bool:
+    """Whether no number in a state is infinite or NaN."""
+    if isinstance(state, torch.Tensor):
+        return bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(is_finite(value) for value in state.values())
+    if isinstance(state, (list, tuple)):
+        return all(is_finite(value) for value in state)
+    return True
+
+
+def _files(run: Path, *, trunk: bool) -> list[Path]:
+    """Newest first."""
+    pattern = "trunk-*.ckpt" if trunk else "step-*.ckpt"
+    return sorted(run.glob(pattern), key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    number = path.stem.split("-")[1]
+    return int(number) if number.isdecimal() else -1
+
+
+def _read(path: Path) -> State | None:
+    """None if damaged."""
+    try:
+        content = path.read_bytes()
+        digest = path.stem.split("-")[2:]  # none in files of the first version
+        if digest and digest[0] != _digest(content):
+            return None
+        state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # torch raises many kinds for a damaged file
+        return None
     return state
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _sync(folder: Path) -> None:
+    """Bring a rename to the disk, where the system lets a folder be synced."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,182 +1,167 @@
-"""Pictures for training: packed once, then read without decoding.
-
-A pack is a folder with every picture's pixels, one after another:
-
-    index.json     names and sizes of the pictures, in the order of the pixels
-    hr.bin         uint8 RGB, (H, W, 3) each
-    lr_x4.bin      the same pictures downscaled by the MATLAB convention
+"""Where patches come from: LR and HR cut from packed pictures, flipped and turned alike.
 
 The patch drawn at a step is a pure function of (seed, step, place in the
-batch), so a resumed run, or one spread over several devices, sees the same.
+batch), so a resumed run, or one spread over workers and devices, sees the same.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import struct
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from wdsr.errors import PictureError, TrainingError
-from wdsr.files import list_files
-from wdsr.resize import resize
+from wdsr.errors import TrainingError
+from wdsr.train.pack import check_patch
+from wdsr.train.pictures import Pixels
 
-Pixels = NDArray[np.uint8]
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
-# What Pillow raises on damaged files (not only OSError) and on gigapixels.
-_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, struct.error)
-_UNDECODABLE = (*_DAMAGED, Image.DecompressionBombError)
+Degrade = Callable[[Pixels, np.random.Generator], Pixels]
 
 
-def list_pictures(folder: Path) -> list[Path]:
-    """The pictures of a folder, sorted by name. Raises TrainingError if there are none."""
-    try:
-        return list_files(folder, SUFFIXES)
-    except PictureError as error:
-        raise TrainingError(str(error)) from error
+@dataclass(frozen=True)
+class Cut:
+    """Where a patch lies, in LR pixels, and how it is laid."""
+
+    which: int  # picture
+    y: int
+    x: int
+    turn: int  # quarter turns, anticlockwise
+    flip: bool  # left to right, after the turn
+
+    def of(self, image: Pixels, patch: int, scale: int) -> Pixels:
+        """The patch, (s*p, s*p, 3), of an image `scale` times larger than LR."""
+        y, x, side = self.y * scale, self.x * scale, patch * scale
+        crop = np.rot90(image[y : y + side, x : x + side], self.turn)
+        return crop[:, ::-1] if self.flip else crop
 
 
-def read_rgb(path: Path) -> Pixels:
-    """Decode to (H, W, 3) uint8. Raises TrainingError naming the file."""
-    try:
-        with Image.open(path) as picture:
-            if picture.mode[0] in "IF":  # Pillow would clip these to 8 bits, not scale them
-                raise ValueError("16-bit grey or float values: convert it to 8 bits first")
-            return np.asarray(picture.convert("RGB"))
-    except _UNDECODABLE as error:
-        raise TrainingError(f"{path}: cannot decode this picture: {error}") from error
+class Source:
+    """Packed HR pictures to draw patches from; what LR is, a kind of source says.
 
-
-def make_pair(hr: Pixels, scale: int) -> tuple[Pixels, Pixels]:
-    """Crop HR to a multiple of scale and make its LR: (LR, HR)."""
-    height, width = hr.shape[0] // scale * scale, hr.shape[1] // scale * scale
-    hr = hr[:height, :width]  # (H, W, 3) -> (s*h, s*w, 3)
-    return resize(hr, scale=1 / scale), hr
-
-
-def pack(
-    folder: Path,
-    cache: Path,
-    scale: int,
-    *,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Path:
-    """Pack a folder of HR pictures below `cache` and return the pack's folder.
-
-    The pack is named after the pictures' names, sizes and times, so a changed
-    folder gets a new pack and an unchanged one is packed once per scale. Raises
-    TrainingError naming a picture that cannot be used; nothing is left half-written.
+    >>> lr, hr = source.batch(seed=0, step=7, places=range(16), patch=48)  # doctest: +SKIP
     """
-    files = list_pictures(folder)
-    facts = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
-    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-    target = cache / key
-    wanted = ["index.json", "hr.bin", f"lr_x{scale}.bin"]
-    wanted = [name for name in wanted if not (target / name).exists()]
-    if wanted:
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-            _write(target, wanted, files, scale, progress)
-        except OSError as error:
-            raise TrainingError(f"{target}: cannot write the pack: {error.strerror}") from error
-    return target
-
-
-def _write(
-    target: Path,
-    wanted: list[str],
-    files: list[Path],
-    scale: int,
-    progress: Callable[[int, int], None],
-) -> None:
-    """Write the wanted files of a pack under other names, then rename them all."""
-    # The process id: two trainings may pack one folder at the same time.
-    parts = {name: target / f"{name}.{os.getpid()}.part" for name in wanted}
-    sizes: list[tuple[int, int]] = []
-    try:
-        with ExitStack() as stack:
-            streams = {name: stack.enter_context(part.open("wb")) for name, part in parts.items()}
-            # Threads suffice: decoding and resizing spend their time outside the interpreter.
-            pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
-            for first in range(0, len(files), 32):  # in groups, to bound memory
-                for hr, lr in pool.map(lambda p: _decode(p, scale), files[first : first + 32]):
-                    sizes.append((hr.shape[0], hr.shape[1]))
-                    for name, pixels in (("hr.bin", hr), (f"lr_x{scale}.bin", lr)):
-                        if name in streams:
-                            streams[name].write(pixels.tobytes())
-                    progress(len(sizes), len(files))
-            if "index.json" in streams:
-                index = {"names": [p.name for p in files], "sizes": sizes}
-                streams["index.json"].write(json.dumps(index).encode())
-        for name, part in parts.items():
-            part.replace(target / name)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-
-
-def _decode(path: Path, scale: int) -> tuple[Pixels, Pixels]:
-    """(HR, LR) of one picture; HR whole, so that one hr.bin serves every scale."""
-    hr = read_rgb(path)
-    if min(hr.shape[:2]) < scale:
-        raise TrainingError(f"{path}: {hr.shape[1]} x {hr.shape[0]} pixels are too few")
-    return hr, make_pair(hr, scale)[0]
-
-
-class Pairs:
-    """Patches from a pack: `lr, hr = pairs.batch(seed=0, step=7, places=range(16), patch=48)`."""
 
     def __init__(self, folder: Path, scale: int) -> None:
+        self.folder = folder
         self.scale = scale
         try:
             index = json.loads((folder / "index.json").read_text())
             self.names: list[str] = index["names"]
             sizes = [(int(h), int(w)) for h, w in index["sizes"]]
-            lr_sizes = [(h // scale, w // scale) for h, w in sizes]
+            self.sizes = [(h // scale, w // scale) for h, w in sizes]  # of LR
             self.hr = _views(folder / "hr.bin", sizes)
-            self.lr = _views(folder / f"lr_x{scale}.bin", lr_sizes)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(f"{folder}: not a pack for x{scale}: {error}") from error
         # Larger pictures are drawn more often, so that every pixel is seen equally often.
-        area = np.cumsum([lr.shape[0] * lr.shape[1] for lr in self.lr])
+        area = np.cumsum([h * w for h, w in self.sizes])
         self._cumulative = area / area[-1]
 
     def check(self, patch: int) -> None:
         """Raise TrainingError naming the pictures that are smaller than a patch."""
-        small = [n for n, lr in zip(self.names, self.lr, strict=True) if min(lr.shape[:2]) < patch]
-        if small:
-            names = ", ".join(small[:3]) + (", ..." if len(small) > 3 else "")
-            raise TrainingError(
-                f"{len(small)} pictures are smaller than a patch of {patch * self.scale} pixels "
-                f"({names}): take them out or use a smaller patch"
-            )
+        check_patch(self.names, self.sizes, patch, self.scale)
 
     def batch(
-        self, *, seed: int, step: int, places: Sequence[int], patch: int
+        self, *, seed: int, step: int, places: Sequence[int], patch: int, candidates: int = 1
     ) -> tuple[Pixels, Pixels]:
-        """LR (N, p, p, 3) and HR (N, s*p, s*p, 3) uint8 for these places of the step's batch."""
+        """LR (N, p, p, 3) and HR (N, s*p, s*p, 3) uint8 for these places of the step's batch.
+
+        candidates: draw so many patches for a place, keep the one with most detail.
+        """
         lr = np.empty((len(places), patch, patch, 3), np.uint8)
         hr = np.empty((len(places), patch * self.scale, patch * self.scale, 3), np.uint8)
         for row, place in enumerate(places):
-            # The lowest word of the counter counts draws: left at 0, no two streams overlap.
-            rng = np.random.Generator(np.random.Philox(key=seed, counter=[0, place, step, 0]))
-            which = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-            height, width = self.lr[which].shape[:2]
-            y, x = rng.integers(height - patch + 1), rng.integers(width - patch + 1)
-            turn, flip = int(rng.integers(4)), bool(rng.integers(2))
-            for out, source, s in ((lr, self.lr, 1), (hr, self.hr, self.scale)):
-                crop = source[which][y * s : (y + patch) * s, x * s : (x + patch) * s]
-                crop = np.rot90(crop, turn)
-                out[row] = crop[:, ::-1] if flip else crop
+            lr[row], hr[row] = self.draw(stream(seed, step, place), patch, candidates)
         return lr, hr
+
+    def draw(self, rng: np.random.Generator, patch: int, candidates: int) -> tuple[Pixels, Pixels]:
+        """One pair of patches, LR (p, p, 3) and HR (s*p, s*p, 3)."""
+        raise NotImplementedError
+
+    def cut(self, rng: np.random.Generator, patch: int, candidates: int = 1) -> Cut:
+        """Where to cut: the most detailed of some random places."""
+        cuts = [self._random_cut(rng, patch) for _ in range(candidates)]
+        return max(cuts, key=lambda cut: self._detail(cut, patch)) if candidates > 1 else cuts[0]
+
+    def _random_cut(self, rng: np.random.Generator, patch: int) -> Cut:
+        which = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
+        height, width = self.sizes[which]
+        y, x = int(rng.integers(height - patch + 1)), int(rng.integers(width - patch + 1))
+        return Cut(which, y, x, int(rng.integers(4)), bool(rng.integers(2)))
+
+    def _detail(self, cut: Cut, patch: int) -> float:
+        """Mean step between neighbouring pixels, in green, seen at LR's sampling."""
+        s = self.scale
+        y, x = cut.y * s, cut.x * s
+        image = self.hr[cut.which][y : y + patch * s : s, x : x + patch * s : s, 1]
+        green = image.astype(np.int16)
+        return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By path: a worker process maps the pixels, it is not sent them."""
+        return type(self), (self.folder, self.scale)
+
+
+class Pairs(Source):
+    """LR and HR both from a pack."""
+
+    def __init__(self, folder: Path, scale: int) -> None:
+        super().__init__(folder, scale)
+        try:
+            self.lr = _views(folder / f"lr_x{scale}.bin", self.sizes)
+        except (OSError, ValueError) as error:
+            raise TrainingError(f"{folder}: not a pack for x{scale}: {error}") from error
+
+    def draw(self, rng: np.random.Generator, patch: int, candidates: int) -> tuple[Pixels, Pixels]:
+        """See `Source.draw`."""
+        cut = self.cut(rng, patch, candidates)
+        hr = cut.of(self.hr[cut.which], patch, self.scale)
+        return cut.of(self.lr[cut.which], patch, 1), hr
+
+
+class Degraded(Source):
+    """LR made on the fly, by a function of (HR patch, rng) -> LR patch.
+
+    degrade: gets (s*q, s*q, 3) uint8, returns (q, q, 3) uint8, and takes every
+        random number from the rng it is given.
+    margin: LR pixels that are made around a patch and cut away, so that no
+        border of the patch is the border of what `degrade` sees; q = p + 2 * margin.
+    """
+
+    def __init__(self, folder: Path, scale: int, degrade: Degrade, margin: int = 0) -> None:
+        super().__init__(folder, scale)
+        self.degrade, self.margin = degrade, margin
+
+    def check(self, patch: int) -> None:
+        """See `Source.check`."""
+        super().check(patch + 2 * self.margin)
+
+    def draw(self, rng: np.random.Generator, patch: int, candidates: int) -> tuple[Pixels, Pixels]:
+        """See `Source.draw`."""
+        side, margin = patch + 2 * self.margin, self.margin
+        cut = self.cut(rng, side, candidates)
+        hr = np.ascontiguousarray(cut.of(self.hr[cut.which], side, self.scale))
+        lr = self.degrade(hr, rng)
+        if lr.shape != (side, side, 3) or lr.dtype != np.uint8:
+            raise TrainingError(
+                f"the degradation made {lr.dtype} {lr.shape} of {hr.shape}, "
+                f"not uint8 {(side, side, 3)}"
+            )
+        inner, outer = slice(margin, margin + patch), margin * self.scale
+        large = slice(outer, outer + patch * self.scale)
+        return lr[inner, inner], hr[large, large]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """See `Source.__reduce__`."""
+        return type(self), (self.folder, self.scale, self.degrade, self.margin)
+
+
+def stream(seed: int, step: int, place: int) -> np.random.Generator:
+    """The random numbers of one place of one step's batch."""
+    # The lowest word of the counter counts draws: left at 0, no two streams overlap.
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, place, step, 0]))
 
 
 def _views(path: Path, sizes: list[tuple[int, int]]) -> list[Pixels]:

@@ -1,4 +1,4 @@
-"""From a training run to a file that every engine reads: one ONNX file with its card inside."""
+"""From a network to a file: ONNX, which every engine reads, or safetensors; the card inside."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ import onnx
 import torch
 from onnx import helper
 
-from wdsr import networks
+from wdsr import networks, zoo
 from wdsr.card import METADATA_KEY, ModelCard
 from wdsr.errors import TrainingError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train import checkpoint
-from wdsr.train.loop import averaged
+from wdsr.train.parity import check_parity
 from wdsr.train.recipe import Recipe
+from wdsr.train.validate import validation_pairs
 from wdsr.zoo import Model
 
 OPSET = 18
@@ -37,9 +38,7 @@ def to_onnx(network: Network, card: ModelCard) -> bytes:
     Input `lr` (N, C, H, W) and output `sr` (N, C, s*H, s*W), both in the card's
     value range; initialisers carry the network's own parameter names.
     """
-    fused = networks.build(network.config)
-    fused.load_state_dict(network.state_dict())
-    fused.eval().fuse()
+    fused = _fused(network)
     example = torch.zeros(1, network.config.channels, 16, 24)
     dims = {0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # talks about torchvision
@@ -66,6 +65,30 @@ def to_onnx(network: Network, card: ModelCard) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def to_safetensors(network: Network, card: ModelCard) -> bytes:
+    """A fused copy of the network's weights by their own names, with the card as metadata."""
+    from safetensors.torch import save
+
+    weights = {name: w.detach().contiguous() for name, w in _fused(network).state_dict().items()}
+    return bytes(save(weights, metadata={METADATA_KEY: card.to_json()}))
+
+
+def write_model(path: Path, network: Network, card: ModelCard) -> None:
+    """Write a model file of the kind its suffix tells: .onnx or .safetensors.
+
+    Raises ModelError if an engine does not score it as the network itself.
+    """
+    if path.suffix == ".safetensors":
+        content = to_safetensors(network, card)
+        model = Model(card, b"", path.name, safetensors=content)
+    else:
+        content = to_onnx(network, card)
+        model = Model(card, content, path.name)
+    if card.channels == 3:
+        check_parity(network, model)
+    write_atomically(path, content)
+
+
 def export_run(
     run: Path,
     target: Path,
@@ -73,32 +96,53 @@ def export_run(
     name: str,
     facts: Mapping[str, Any],
     score: Callable[[Model], Mapping[str, Any]] = lambda model: {},
+    safetensors: bool = False,
+    valid: Path | None = None,
 ) -> Path:
     """Write a run's averaged weights as `<name>-x<scale>.onnx`, with a golden tile beside it.
 
     facts: fields of the card that the run cannot know: licence, data, notes.
     score: measures the exported file; what it returns becomes the card's scores.
+    safetensors: write `<name>-x<scale>.safetensors` too, with the same card.
+    valid: HR pictures on which every engine must score as the network does; by
+        default two that are drawn. The card tells the differences.
     Also brings `SHA256SUMS` in the target folder up to date.
 
-    Raises TrainingError if the run has no checkpoint.
+    Raises TrainingError if the run has no checkpoint, ModelError if an engine
+    scores otherwise than the network; nothing is written then.
     """
     state = checkpoint.newest(run)
     if state is None:
         raise TrainingError(f"{run}: no checkpoint here to export")
+    from wdsr.train.trainee import averaged  # needs lightning; importers do not
+
     recipe = Recipe.from_dict(state["recipe"])
     network = averaged(recipe.network, state["average"])
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
     card = card_of(name.removesuffix(f"-x{recipe.network.scale}"), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
-    if scores := score(Model(card, onnx_bytes, card.title)):
-        card = dataclasses.replace(card, scores=scores)
-        onnx_bytes = with_card(onnx_bytes, card)
+    model = Model(card, onnx_bytes, card.title)
+    pairs = validation_pairs(valid, card.scale) if valid else None
+    parity = {engine: round(db, 6) for engine, db in check_parity(network, model, pairs).items()}
+    card = dataclasses.replace(
+        card, scores=score(model) or card.scores, training={**card.training, "parity_db": parity}
+    )
+    onnx_bytes = with_card(onnx_bytes, card)
     target.mkdir(parents=True, exist_ok=True)
     path = target / f"{card.title}.onnx"
     write_atomically(path, onnx_bytes)
     write_atomically(path.with_suffix(".npz"), golden_tile(network))
+    if safetensors:
+        write_model(path.with_suffix(".safetensors"), network, card)
     update_checksums(target)
     return path
+
+
+def _fused(network: Network) -> Network:
+    """A fused copy, for inference."""
+    fused = networks.build(network.config)
+    fused.load_state_dict(network.state_dict())
+    return fused.eval().fuse()
 
 
 def with_card(content: bytes, card: ModelCard) -> bytes:
@@ -112,20 +156,28 @@ def card_of(
     name: str, recipe: Recipe, training: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> ModelCard:
     """The card of a network trained by a recipe."""
-    config = recipe.network
-    architecture = networks.describe(config)
-    if "weight_norm" in architecture:  # what ships is fused: nothing of it is left
-        architecture["weight_norm"] = False
+    fused = networks.build(recipe.network).fuse()  # which is what ships
+    config = fused.config
+    if "softer" not in facts and recipe.adversary is not None and recipe.start is not None:
+        facts = {**facts, "softer": _title(recipe.start, config.scale)}
     return ModelCard(
         name=name,
         scale=config.scale,
         halo=config.radius,
         channels=config.channels,
-        architecture=architecture,
-        parameters=sum(p.numel() for p in networks.build(config).fuse().parameters()),
+        architecture=networks.describe(config),
+        parameters=sum(p.numel() for p in fused.parameters()),
         training={"recipe": recipe.to_dict(), **training},
         **{key: value for key, value in facts.items() if key != "training"},
     )
+
+
+def _title(start: str, scale: int) -> str:
+    """Of the model that a recipe began from; nothing if that is for another scale."""
+    name = Path(start).name.removesuffix(".onnx")
+    title = f"{name.removesuffix(f'-x{scale}')}-x{scale}"
+    same_scale = Path(start).is_dir() or title == name
+    return title if same_scale else ""
 
 
 def golden_tile(network: Network) -> bytes:
@@ -143,7 +195,7 @@ def golden_tile(network: Network) -> bytes:
 
 def update_checksums(folder: Path) -> None:
     """Write `SHA256SUMS` for every model and golden tile, as `sha256sum -c` reads it."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in (".onnx", ".npz"))
+    files = sorted(p for p in folder.iterdir() if p.suffix in (*zoo.SUFFIXES, ".npz"))
     lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files]
     write_atomically(folder / "SHA256SUMS", "".join(lines).encode())
 

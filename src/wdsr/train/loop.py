@@ -2,283 +2,255 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import platform
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
 import torch
 from lightning.fabric import Fabric
-from torch import nn
-from torch.nn.utils.parametrize import is_parametrized
 
 from wdsr import networks
 from wdsr.errors import TrainingError, UsageError
-from wdsr.metrics import psnr
-from wdsr.networks import Config, Network
+from wdsr.networks import Network
 from wdsr.train import checkpoint
-from wdsr.train.data import Pairs, Pixels, list_pictures, make_pair, read_rgb
+from wdsr.train.adversarial import Duel
+from wdsr.train.data import Source
+from wdsr.train.device import Precision, launch, quicken, uses_bf16
+from wdsr.train.feed import feed
+from wdsr.train.journal import Journal, Progress, describe
 from wdsr.train.losses import weighted
 from wdsr.train.recipe import Recipe
+from wdsr.train.recorder import Intervals, Recorder
+from wdsr.train.step import Stepper
+from wdsr.train.stopping import Stopping
+from wdsr.train.trainee import Trainee, averaged
+from wdsr.train.validate import Pair, validate
+from wdsr.train.warm import warm_start
 
-Precision = Literal["float32", "bf16"]
+PATIENCE = 5  # steps in a row that are not finite before the run is rolled back
+ATTEMPTS = 5  # roll-backs, each to half the rate, before it is given up
 
-
-@dataclass(frozen=True)
-class Progress:
-    """What the loop reports as it goes."""
-
-    step: int
-    steps: int
-    loss: float
-    learning_rate: float
-    steps_per_second: float
-    psnr: float | None  # on validation pictures, when just measured
-    best: float | None
+Notice = Callable[[str], None]
 
 
 def train(
     recipe: Recipe,
-    pairs: Pairs,
+    source: Source,
     run: Path,
     *,
-    validation: list[tuple[Pixels, Pixels]] | None = None,
-    start: dict[str, torch.Tensor] | None = None,
-    precision: Precision = "bf16",
+    validation: list[Pair] | None = None,
+    start: Mapping[str, torch.Tensor] | None = None,
+    teacher: Network | None = None,
+    pretrained: Path | None = None,
+    precision: Precision = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    workers: int = 0,
     max_minutes: float | None = None,
-    log_every: int = 100,
-    validate_every: int = 2000,
-    save_minutes: float = 5,
+    intervals: Intervals = Intervals(),  # noqa: B008  (frozen)
+    board: bool = True,
     report: Callable[[Progress], None] = lambda progress: None,
+    notice: Notice = lambda text: None,
 ) -> Network:
     """Train a network, resuming from `run` if it holds a checkpoint.
 
-    recipe: what and how. pairs: where patches come from.
-    run: folder for checkpoints and log.csv; made if missing.
+    recipe: what and how. source: where patches come from.
+    run: folder for checkpoints and logs; made if missing.
     validation: (LR, HR) uint8 pairs, scored as `validate` does.
     start: weights to begin from; layers that do not fit (another scale's last
         convolutions) keep their initialisation.
-    max_minutes: stop cleanly, with a checkpoint, after so long.
+    teacher: the network whose output `distillation` imitates.
+    pretrained: folder of the weights that perceptual losses need; None: torch's cache.
+    devices, nodes: processes on a machine, and machines; each takes its share of the batch.
+    workers: processes that cut patches; 0: this one does.
+    max_minutes: stop cleanly, with a checkpoint, after so long. Ctrl-C does so too,
+        and then raises KeyboardInterrupt.
+    intervals: how often to log, validate and save.
+    board: write TensorBoard's files too, where it is installed.
+    report, notice: called by the first process, with progress and with remarks of one line.
 
     Returns the network with averaged (EMA) weights, on the CPU, not fused. Raises
-    UsageError if the pairs are not what the recipe's network takes, TrainingError
-    if they are too small or the run folder holds another recipe's checkpoint.
-    Ctrl-C and exceptions leave a checkpoint too, always of whole steps.
+    UsageError if the source is not what the recipe's network takes, TrainingError
+    if its pictures are too small, the run folder holds another recipe's checkpoint,
+    training diverges or another process is lost. Whatever ends it leaves a
+    checkpoint of whole steps, and none that is not finite.
     """
-    if recipe.network.scale != pairs.scale:
-        raise UsageError(f"the recipe is for x{recipe.network.scale}, the pairs x{pairs.scale}")
-    if recipe.network.channels != 3:
-        raise UsageError(f"pairs have 3 channels, the network {recipe.network.channels}")
-    pairs.check(recipe.patch)
-    validation = validation or []
-    run.mkdir(parents=True, exist_ok=True)
-    fabric = Fabric(
-        accelerator="auto",
-        devices=1,
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-    )
+    check(recipe, source, devices * nodes, pretrained)
+    fabric = launch(devices, nodes, precision)
+    check(recipe, source, fabric.world_size, pretrained)  # torchrun may have begun other numbers
+    first = fabric.is_global_zero  # the only process to touch the run folder
     fabric.seed_everything(recipe.seed, verbose=False)
     bare = networks.build(recipe.network)
     if start is not None:
         warm_start(bare, start)
-    bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parameters = list(bare.parameters())
-    optimizer: Any = torch.optim.Adam(parameters, lr=recipe.learning_rate, fused=True)
-    network, optimizer = fabric.setup(bare, optimizer)
-    average = [p.detach().clone() for p in parameters]
-    loss_of = weighted(recipe.losses)
-    step, best = 0, None
+    quicken(bare)
+    learner = Trainee(
+        fabric,
+        bare,
+        optimizer=recipe.optimizer,
+        weight_decay=recipe.weight_decay,
+        clip=recipe.clip,
+        ema=recipe.ema,
+    )
+    stepper: Stepper | Duel = Stepper(fabric, learner, recipe, teacher, pretrained)
+    if recipe.adversary is not None:
+        stepper = Duel(
+            fabric,
+            learner,
+            recipe,
+            averaged(recipe.network, bare.state_dict()) if start is not None else None,
+            run,
+            pretrained=pretrained,
+            notice=notice,
+        )
+    step, best, halvings = 0, None, 0  # halvings: of the rate, one at each roll-back
 
-    if (saved := _saved(run, recipe)) is not None:
-        step, best = saved["step"], saved["best"]
-        bare.load_state_dict(saved["network"])
-        optimizer.load_state_dict(saved["optimizer"])
-        average = [a.to(p.device) for a, p in zip(saved["average"], parameters, strict=True)]
-        _trim_log(run, step)
-    else:
-        _describe(recipe, run)
+    def average() -> Network:
+        return averaged(recipe.network, learner.averages())
 
-    def save() -> None:
-        state = {
-            "step": step,
-            "best": best,
-            "recipe": recipe.to_dict(),
-            "network": bare.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "average": average,
-        }
-        checkpoint.save(run, state)
+    def save(*, trunk: bool = False) -> None:
+        if first and checkpoint.is_finite(state := {**learner.state(), **stepper.state()}):
+            best = recorder.best if recorder else None
+            facts = {"step": step, "best": best, "halvings": halvings, "recipe": recipe.to_dict()}
+            checkpoint.save(run, {**facts, **state}, trunk=trunk)
 
-    began = last_save = last_log = time.monotonic()
-    losses: list[torch.Tensor] = []
-    whole = True  # False while a step is half taken: weights moved, average and count not
+    saved = fabric.broadcast(resumable(run, recipe, notice) if first else None)
+    if saved is not None:
+        step, best, halvings = saved["step"], saved["best"], saved.get("halvings", 0)
+        learner.load(saved)
+        stepper.load(saved)
+    recorder = None
+    if first:
+        run.mkdir(parents=True, exist_ok=True)
+        if saved is None or saved["recipe"] != recipe.to_dict():
+            describe(run, recipe, {"bf16": uses_bf16(precision), "processes": fabric.world_size})
+        if step == 0 and start is not None and validation:
+            notice(f"before training: PSNR {validate(average(), validation):.3f} dB")
+        journal = Journal(run, step, board=board)
+        recorder = Recorder(
+            journal, recipe.total, intervals, validation or [], average, report, best
+        )
+        save()  # a disk that cannot take it is known before any work
+
+    check_every = 25 if fabric.device.type == "cuda" else 1  # asking a GPU makes it wait
+    whole, stopped = True, False  # whole: no step is half taken, weights moved and count not
+    last_save = time.monotonic()
     try:
-        while step < recipe.steps:
-            lr, hr = (
-                _to_tensor(patches, fabric.device)
-                for patches in pairs.batch(
-                    seed=recipe.seed, step=step, places=range(recipe.batch), patch=recipe.patch
-                )
-            )
-            for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate_at(step)
-            loss = loss_of(network(lr), hr)
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            nn.utils.clip_grad_norm_(parameters, recipe.clip)
-            whole = False
-            optimizer.step()
-            step += 1
-            decay = min(recipe.ema, step / (step + 10))  # early on, forget the start faster
-            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - decay)
-            whole = True
+        with Stopping(max_minutes) as stopping:
+            while step < recipe.total and not stopped:  # again only after a roll-back
+                for lr, hr in feed(source, recipe, step, fabric=fabric, workers=workers):
+                    rate = recipe.learning_rate_at(step) * 0.5**halvings
+                    learner.set_rate(rate)
+                    whole = False
+                    loss = stepper.take(step, lr, hr)
+                    step += 1
+                    whole = True
 
-            losses.append(loss.detach())
-            now = time.monotonic()
-            last = step == recipe.steps
-            judge = len(validation) > 0 and (last or step % validate_every == 0)
-            if last or judge or step % log_every == 0:
-                score = None
-                if judge:
-                    score = validate(averaged(recipe.network, average), validation)
-                    if best is None or score > best:
-                        best = score
-                progress = Progress(
-                    step,
-                    recipe.steps,
-                    float(torch.stack(losses).mean()),
-                    recipe.learning_rate_at(step - 1),
-                    len(losses) / (now - last_log),
-                    score,
-                    best,
-                )
-                _log(run, progress)
-                report(progress)
-                losses.clear()
-                last_log = time.monotonic()
-            if now - last_save > save_minutes * 60:
-                save()
-                last_save = now
-            if max_minutes is not None and now - began > max_minutes * 60:
-                break
+                    if recorder:
+                        recorder.after(step, loss, rate, learner.skipped)
+                    if step == recipe.trunk:
+                        save(trunk=True)
+                    if time.monotonic() - last_save > intervals.save_minutes * 60:
+                        save()
+                        last_save = time.monotonic()
+                    if step % check_every and step < recipe.total:
+                        continue
+                    stopped = _any(fabric, stopping.asked)
+                    if stopped or learner.in_a_row >= PATIENCE:
+                        break
+                if learner.in_a_row >= PATIENCE:
+                    saved = fabric.broadcast(checkpoint.newest(run) if first else None)
+                    assert saved is not None  # one was saved before the first step
+                    halvings += 1
+                    if halvings > ATTEMPTS:
+                        raise TrainingError(
+                            f"{run}: diverges at step {step} though the rate was halved "
+                            f"{ATTEMPTS} times; lower learning_rate or raise warmup"
+                        )
+                    notice(f"step {step}: not finite; back to step {saved['step']}, half the rate")
+                    step = saved["step"]
+                    learner.load(saved)
+                    stepper.load(saved)
+                    if recorder:
+                        recorder.rewind(step)
+    except RuntimeError as error:
+        raise _explained(error, fabric, run) from error
     finally:
         if whole:
             save()
-    return averaged(recipe.network, average)
+        if recorder:
+            journal.close()
+        if fabric.world_size > 1:
+            torch.distributed.destroy_process_group()
+    if stopping.interrupted:
+        raise KeyboardInterrupt
+    return average()
 
 
-def averaged(config: Config, average: Iterable[torch.Tensor]) -> Network:
-    """A CPU network in eval mode that holds these (EMA) parameters."""
-    network = networks.build(config)
-    with torch.no_grad():
-        for parameter, value in zip(network.parameters(), average, strict=True):
-            parameter.copy_(value)
-    return network.eval()
+def check(recipe: Recipe, source: Source, processes: int, pretrained: Path | None = None) -> None:
+    """Raise UsageError or TrainingError, with all that makes this training impossible."""
+    network = recipe.network
+    problems = []
+    if network.scale != source.scale:
+        problems.append(f"the recipe is for x{network.scale}, the pictures for x{source.scale}")
+    if network.channels != 3:
+        problems.append(f"pictures have 3 channels, the network {network.channels}")
+    for batch in sorted({stage.batch for stage in recipe.stages}):
+        if batch % processes:
+            problems.append(f"a batch of {batch} cannot be shared evenly by {processes} processes")
+    if recipe.adversary is not None and processes > 1:
+        problems.append("training against a discriminator takes one process: leave out devices")
+    if recipe.adversary is not None and recipe.teacher is not None:
+        problems.append("a recipe has an adversary or a teacher, not both")
+    if problems:
+        raise UsageError("; ".join(problems))
+    source.check(max(stage.patch for stage in recipe.stages))
+    for stage in recipe.stages:
+        weighted(stage.losses, pretrained)  # a classifier's weights may be missing
 
 
-def warm_start(network: nn.Module, weights: dict[str, torch.Tensor]) -> list[str]:
-    """Copy plain convolution weights into a (weight-normalised) network where names and shapes fit.
+def resumable(
+    run: Path, recipe: Recipe, notice: Notice = lambda text: None
+) -> checkpoint.State | None:
+    """The checkpoint of a run folder to go on from, None if it has none.
 
-    Returns the names of the network's layers that kept their initialisation.
-    Raises TrainingError if nothing fits.
+    A run may be extended: by a recipe that would have done the same until the
+    newest checkpoint, or until the one kept from before the cooldown.
+    Raises TrainingError if it is another recipe's.
     """
-    kept = []
-    for name, module in network.named_modules():
-        if not isinstance(module, nn.Conv2d):
+    newest = checkpoint.newest(run, notice=notice)
+    trunk = checkpoint.newest(run, trunk=True)
+    for state in (newest, trunk):
+        if state is None:
             continue
-        weight, bias = weights.get(f"{name}.weight"), weights.get(f"{name}.bias")
-        if weight is None or bias is None or weight.shape != module.weight.shape:
-            kept.append(name)
-            continue
-        with torch.no_grad():
-            if is_parametrized(module):  # g = |w|; v in its direction, short as it is at the start
-                g = module.get_parameter("parametrizations.weight.original0")
-                v = module.get_parameter("parametrizations.weight.original1")
-                length = weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
-                g.copy_(length)
-                short = weight * (v.flatten(1).norm(dim=1).mean() / length)
-                v.copy_(torch.where(length > 0, short, v))  # a zero filter has no direction
-            else:
-                module.weight.copy_(weight)
-            assert module.bias is not None
-            module.bias.copy_(bias)
-    if len(kept) == sum(isinstance(m, nn.Conv2d) for m in network.modules()):
-        raise TrainingError("warm start: not one layer of these weights fits this network")
-    return kept
-
-
-def validation_pairs(folder: Path, scale: int, side: int = 480) -> list[tuple[Pixels, Pixels]]:
-    """(LR, HR) of the central `side` x `side` pixels of each picture of a folder."""
-    pairs = []
-    for path in list_pictures(folder):
-        hr = read_rgb(path)
-        if min(hr.shape[:2]) < scale:
-            raise TrainingError(f"{path}: {hr.shape[1]} x {hr.shape[0]} pixels are too few")
-        top, left = max(hr.shape[0] - side, 0) // 2, max(hr.shape[1] - side, 0) // 2
-        pairs.append(make_pair(hr[top : top + side, left : left + side], scale))
-    return pairs
-
-
-def validate(network: Network, pairs: list[tuple[Pixels, Pixels]]) -> float:
-    """Mean Y-PSNR in dB by the classical protocol, float32, symmetric border."""
-    halo, scale = network.config.radius, network.config.scale
-    scores = []
-    for lr, hr in pairs:
-        extended = np.pad(lr, ((halo, halo), (halo, halo), (0, 0)), mode="symmetric")
-        with torch.inference_mode():
-            tensor = _to_tensor(extended[None], torch.device("cpu"))
-            sr = network(tensor)[0].permute(1, 2, 0).numpy()
-        edge = halo * scale
-        levels = np.clip(np.rint(sr[edge:-edge, edge:-edge] * 255), 0, 255)
-        scores.append(psnr(levels, hr, data_range=255, shave=scale, luma=True))
-    return float(np.mean(scores))
-
-
-def _to_tensor(patches: Pixels, device: torch.device) -> torch.Tensor:
-    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in [0, 1], channels last in memory."""
-    return torch.from_numpy(patches).permute(0, 3, 1, 2).to(device, torch.float32).div_(255)
-
-
-def _saved(run: Path, recipe: Recipe) -> dict[str, Any] | None:
-    """The newest checkpoint, or None. Raises TrainingError if it is another recipe's."""
-    state = checkpoint.newest(run)
-    if state is not None and Recipe.from_dict(state["recipe"]) != recipe:
+        done = Recipe.from_dict(state["recipe"])
+        if done == recipe or (state["step"] and done.agrees(recipe, state["step"])):
+            if state is not newest:
+                notice(f"the run is extended from step {state['step']}, before its cooldown")
+                checkpoint.forget_after(run, state["step"])
+            return state
+    if newest or trunk:
         raise TrainingError(f"{run}: holds a run of another recipe; use another run folder")
-    return state
+    return None
 
 
-def _describe(recipe: Recipe, run: Path) -> None:
-    facts = {
-        "recipe": recipe.to_dict(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
-    }
-    (run / "run.json").write_text(json.dumps(facts, indent=2) + "\n")
+def _any(fabric: Fabric, asked: bool) -> bool:
+    """Whether any process is asked to stop: all have to, after the same step."""
+    if fabric.world_size == 1:
+        return asked
+    total = fabric.all_reduce(torch.tensor(float(asked), device=fabric.device), reduce_op="sum")
+    return bool(total > 0)  # type: ignore[operator]
 
 
-def _trim_log(run: Path, step: int) -> None:
-    """Drop rows past the resumed step, which will be written again, and a torn last one."""
-    path = run / "log.csv"
-    if path.exists():
-        lines = path.read_bytes().splitlines(keepends=True)
-        rows = [row for row in lines[1:] if row.endswith(b"\n")]
-        kept = [row for row in rows if int(row.split(b",")[0]) <= step]
-        path.write_bytes(b"".join(lines[:1] + kept))
-
-
-def _log(run: Path, progress: Progress) -> None:
-    path = run / "log.csv"
-    new = not path.exists()
-    with path.open("a", newline="") as stream:
-        writer = csv.writer(stream)
-        if new:
-            writer.writerow(["step", "loss", "learning_rate", "steps_per_second", "psnr"])
-        row = progress.step, progress.loss, progress.learning_rate, progress.steps_per_second
-        writer.writerow([*row, "" if progress.psnr is None else progress.psnr])
+def _explained(error: RuntimeError, fabric: Fabric, run: Path) -> Exception:
+    """The error, in plain words where it means that a process is gone."""
+    if "DataLoader worker" in str(error):
+        return TrainingError(
+            f"a worker process has ended ({error}); run again, with less --workers"
+        )
+    if fabric.world_size > 1:
+        return TrainingError(
+            f"process {fabric.global_rank} lost another one ({str(error).splitlines()[0]}); "
+            f"the same command resumes {run}"
+        )
+    return error

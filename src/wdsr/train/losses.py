@@ -1,15 +1,23 @@
-"""Losses: plain functions of (sr, hr), float32 (N, C, H, W) in [0, 1], to a scalar."""
+"""Losses: plain functions of (sr, hr), float32 (N, C, H, W) in [0, 1], to a scalar.
+
+Those that need a classifier's weights are in `perceptual`, those of a game in `gan`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch.nn import functional
 
 from wdsr.errors import UsageError
+from wdsr.train import perceptual
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+# BT.601 weights of R, G and B, over their sum: what a Y-PSNR looks at.
+_LUMA = (65.481 / 219, 128.553 / 219, 24.966 / 219)
 
 
 def l1(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
@@ -33,19 +41,60 @@ def frequency(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(difference).abs().mean()
 
 
-LOSSES: dict[str, Loss] = {"l1": l1, "mse": mse, "charbonnier": charbonnier, "frequency": frequency}
+def luma(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    """Mean absolute error of the BT.601 luma, (N, 3, H, W) only."""
+    return _luma_difference(sr, hr).abs().mean()
 
 
-def weighted(weights: dict[str, float]) -> Loss:
-    """The sum of named losses, each times its weight. Raises UsageError for unknown names."""
-    unknown = [name for name in weights if name not in LOSSES]
-    if unknown or not weights:
-        raise UsageError(
-            f"losses must be some of {', '.join(LOSSES)}, not {', '.join(unknown) or 'none at all'}"
-        )
-    terms = [(LOSSES[name], weight) for name, weight in weights.items()]
+def luma_mse(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    """Mean squared error of the BT.601 luma, (N, 3, H, W) only: what a Y-PSNR measures."""
+    return _luma_difference(sr, hr).square().mean()
+
+
+def total_variation(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    """Mean absolute difference of neighbours in SR, whatever HR is: flat is best.
+
+    Source: Rudin et al., 1992, in the anisotropic form.
+    """
+    down, right = sr.diff(dim=2), sr.diff(dim=3)
+    return down.abs().mean() + right.abs().mean()
+
+
+def _luma_difference(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+    red, green, blue = (sr - hr).unbind(1)  # (N, 3, H, W) -> 3 x (N, H, W)
+    return red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+
+
+LOSSES: dict[str, Loss] = {
+    "l1": l1,
+    "mse": mse,
+    "charbonnier": charbonnier,
+    "frequency": frequency,
+    "luma": luma,
+    "luma_mse": luma_mse,
+    "total_variation": total_variation,
+}
+KNOWN = (*LOSSES, *perceptual.LOSSES)
+COLOUR_LOSSES = {"luma", "luma_mse", *perceptual.LOSSES}  # need red, green and blue
+
+
+def weighted(weights: dict[str, float], pretrained: Path | None = None) -> Loss:
+    """The sum of named losses, each times its weight.
+
+    pretrained: the folder with a classifier's weights, for those of `perceptual`.
+    Raises UsageError for unknown names, TrainingError if such weights are not there.
+    """
+    unknown = [name for name in weights if name not in KNOWN]
+    if unknown:
+        raise UsageError(f"losses must be some of {', '.join(KNOWN)}, not {', '.join(unknown)}")
+    terms = [
+        (LOSSES[name] if name in LOSSES else perceptual.LOSSES[name](pretrained), weight)
+        for name, weight in weights.items()
+        if weight
+    ]
 
     def total(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
-        return torch.stack([weight * loss(sr, hr) for loss, weight in terms]).sum()
+        values = [weight * loss(sr, hr) for loss, weight in terms]
+        return torch.stack(values).sum() if values else sr.new_zeros(())
 
     return total

@@ -3,85 +3,229 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import tomllib
-import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import UnionType
-from typing import Any
+from typing import Any, Literal
 
 from wdsr import networks
 from wdsr.errors import TrainingError, UsageError
+from wdsr.files import write_atomically
 from wdsr.networks import Config
 from wdsr.networks.wdsr import WDSRConfig
-from wdsr.train.losses import LOSSES
+from wdsr.train import fields
+from wdsr.train.gan import Adversary
+from wdsr.train.losses import COLOUR_LOSSES, KNOWN
+
+Schedule = Literal["cosine", "multistep", "constant"]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What to train and how. Two runs of one recipe on one machine give the same bits."""
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stretch of steps under one set of settings."""
 
-    network: Config = field(default_factory=WDSRConfig)
     steps: int = 300_000  # optimiser steps
     batch: int = 16  # patches a step, over all devices
     patch: int = 48  # side of an LR patch in pixels; HR is scale times that
     learning_rate: float = 1e-3  # peak; weight norm wants ten times the usual
-    warmup: int = 500  # steps of linear rise to the peak, then cosine to zero
+    warmup: int = 500  # steps of linear rise to the peak
+    schedule: Schedule = "cosine"  # after that: cosine to zero; by milestones; or constant
+    milestones: list[int] = field(default_factory=list)  # multistep: steps at which the rate falls
+    decay: float = 0.5  # multistep: ... to this part of itself
+    cooldown: int = 0  # constant: last steps, in which the rate falls linearly to zero
     losses: dict[str, float] = field(default_factory=lambda: {"l1": 1.0})  # name: weight
+    distillation: float = 0.0  # weight of the L1 distance to the teacher's output
+    candidates: int = 1  # patches drawn for a place; the one with most detail is kept
+
+    def learning_rate_at(self, step: int) -> float:
+        """The rate of this stage's step `step`, counted from 0."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        if self.schedule == "multistep":
+            return self.learning_rate * self.decay ** sum(step >= m for m in self.milestones)
+        if self.schedule == "constant":
+            left = (self.steps - step) / (self.cooldown + 1)
+            return self.learning_rate * min(left, 1.0)
+        progress = (step - self.warmup) / max(self.steps - self.warmup, 1)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+
+    def problems(self) -> Iterator[str]:
+        """What is impossible in these settings."""
+        weights = self.losses.values()
+        rises = all(a < b for a, b in itertools.pairwise([0, *self.milestones]))
+        for name, ok, rule in (
+            ("steps", self.steps >= 1, "at least 1"),
+            ("batch", self.batch >= 1, "at least 1"),
+            ("patch", self.patch >= 4, "at least 4"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
+            ("warmup", self.warmup >= 0, "at least 0"),
+            ("milestones", rises, "steps in rising order"),
+            ("milestones", not self.milestones or self.schedule == "multistep", "with multistep"),
+            ("decay", 0 < self.decay < 1, "in (0, 1)"),
+            ("cooldown", 0 <= self.cooldown <= self.steps, "from 0 to steps"),
+            ("cooldown", not self.cooldown or self.schedule == "constant", "with constant"),
+            ("losses", set(self.losses) <= set(KNOWN), f"some of {', '.join(KNOWN)}"),
+            ("losses", all(0 <= w < math.inf for w in weights), "weighted by 0 or more"),
+            ("losses", sum(weights) + self.distillation > 0, "weighted above 0 somewhere"),
+            ("distillation", 0 <= self.distillation < math.inf, "at least 0"),
+            ("candidates", 1 <= self.candidates <= 64, "from 1 to 64"),
+        ):
+            if not ok:
+                yield f"{name} must be {rule}, not {getattr(self, name)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Stage):
+    """What to train and how. Two runs of one recipe on one machine give the same bits.
+
+    The settings of a `Stage` are those of the first stage.
+
+    >>> Recipe(network=WDSRConfig(scale=2), steps=1000, learning_rate=2e-4).total
+    1000
+    """
+
+    network: Config = field(default_factory=WDSRConfig)
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 0.0  # adamw only
     clip: float = 1.0  # largest gradient norm
     ema: float = 0.999  # decay of the averaged weights, the ones that ship
     seed: int = 0
     start: str | None = None  # weights to begin from: an ONNX file or a shipped model's name
+    teacher: str | None = None  # a model whose output `distillation` imitates, named alike
+    adversary: Adversary | None = None  # whom to train against
+    then: list[Stage] = field(default_factory=list)  # stages that follow the first
 
     def __post_init__(self) -> None:
-        weights = self.losses.values()
-        problems = [
-            f"{name} must be {rule}, not {getattr(self, name)}"
-            for name, ok, rule in (
-                ("steps", self.steps >= 1, "at least 1"),
-                ("batch", self.batch >= 1, "at least 1"),
-                ("patch", self.patch >= 4, "at least 4"),
-                ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
-                ("warmup", self.warmup >= 0, "at least 0"),
-                ("losses", set(self.losses) <= set(LOSSES), f"some of {', '.join(LOSSES)}"),
-                ("losses", all(0 <= w < math.inf for w in weights), "weighted by 0 or more"),
-                ("losses", sum(weights) > 0, "weighted above 0 somewhere"),
-                ("clip", self.clip > 0, "above 0"),
-                ("ema", 0 <= self.ema < 1, "in [0, 1)"),
-                ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
-            )
-            if not ok
-        ]
+        problems = list(self.problems())
+        for number, stage in enumerate(self.then):
+            problems += [f"then[{number}].{problem}" for problem in stage.problems()]
+        for name, ok, rule in (
+            ("weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)"),
+            ("weight_decay", not self.weight_decay or self.optimizer == "adamw", "with adamw"),
+            ("clip", self.clip > 0, "above 0"),
+            ("ema", 0 <= self.ema < 1, "in [0, 1)"),
+            ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
+        ):
+            if not ok:
+                problems.append(f"{name} must be {rule}, not {getattr(self, name)}")
+        distilled = any(stage.distillation for stage in self.stages)
+        if distilled != (self.teacher is not None):
+            problems.append("a teacher and a distillation weight above 0 go together")
+        coloured = {name for stage in self.stages for name in stage.losses} & COLOUR_LOSSES
+        if coloured and self.network.channels != 3:
+            names = ", ".join(sorted(coloured))
+            problems.append(f"losses {names} need 3 channels, not {self.network.channels}")
+        problems += self._adversary_problems()
         if problems:
             raise UsageError("recipe: " + "; ".join(problems))
 
+    def _adversary_problems(self) -> Iterator[str]:
+        if self.adversary is None:
+            return
+        yield from (f"adversary.{problem}" for problem in self.adversary.problems())
+        patches = {stage.patch for stage in self.stages}
+        if len(patches) > 1 and self.adversary.discriminator == "vgg":
+            yield "adversary: a vgg discriminator needs one patch size in all stages"
+        for patch in sorted(patches):
+            try:
+                self.adversary.against(patch * self.network.scale, self.network.channels)
+            except ValueError as error:
+                yield f"adversary: {error}"
+
+    @property
+    def stages(self) -> list[Stage]:
+        """All stages in order, the first too."""
+        return [self, *self.then]
+
+    @property
+    def total(self) -> int:
+        """Steps over all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    @property
+    def trunk(self) -> int | None:
+        """The step before the last stage's cooldown: a longer run can go on from there."""
+        last = self.stages[-1]
+        return self.total - last.cooldown if last.cooldown else None
+
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage that a step belongs to, and the step counted from that stage's begin."""
+        for stage in self.stages[:-1]:
+            if step < stage.steps:
+                return stage, step
+            step -= stage.steps
+        return self.stages[-1], step
+
     def learning_rate_at(self, step: int) -> float:
-        """Linear warm-up, then a cosine from the peak to zero just after the last step."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        progress = (step - self.warmup) / max(self.steps - self.warmup, 1)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(progress, 1)))
+        """The rate of step `step`, counted from 0 over all stages."""
+        stage, inside = self.stage_at(step)
+        return Stage.learning_rate_at(stage, inside)
+
+    def agrees(self, other: Recipe, steps: int) -> bool:
+        """Whether the two would have done the same in their first `steps` steps."""
+        if self == other:
+            return True
+        lasting = (
+            "network",
+            "optimizer",
+            "weight_decay",
+            "clip",
+            "ema",
+            "seed",
+            "start",
+            "adversary",
+        )
+        if any(getattr(self, name) != getattr(other, name) for name in (*lasting, "teacher")):
+            return False
+        # Settings change only between stages, rates smoothly: a thousand samples tell.
+        sample = {*range(0, steps, max(steps // 1000, 1)), *range(max(steps - 2, 0), steps)}
+        return all(self._does(step) == other._does(step) for step in sample)
+
+    def _does(self, step: int) -> tuple[object, ...]:
+        stage, _ = self.stage_at(step)
+        drawn = stage.batch, stage.patch, stage.candidates
+        return *drawn, stage.losses, stage.distillation, self.learning_rate_at(step)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, numbers and strings; `from_dict` turns them back."""
+        """Plain dictionaries, lists, numbers and strings; `from_dict` turns them back."""
         return {**dataclasses.asdict(self), "network": networks.describe(self.network)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """Build a recipe. Raises UsageError that names everything wrong at once."""
+        """Build a recipe. Raises UsageError that names everything wrong at once.
+
+        A stage of `then` takes from the first stage what it does not say itself.
+        """
         values = dict(values)
-        network = values.pop("network", {})
+        network, then = values.pop("network", {}), values.pop("then", [])
+        adversary = values.pop("adversary", None)
         if not isinstance(network, dict):
             raise UsageError(f"recipe: network must be a table of settings, not {network!r}")
-        problems, values = _sift(cls, values)
+        if not isinstance(then, list) or not all(isinstance(stage, dict) for stage in then):
+            raise UsageError(f"recipe: then must be a list of stages, not {then!r}")
+        if not isinstance(adversary, dict | None):
+            raise UsageError(f"recipe: adversary must be a table of settings, not {adversary!r}")
+        problems, values = fields.sift(cls, values)
+        if adversary is not None:
+            wrong, right = fields.sift(Adversary, adversary)
+            problems += [f"adversary.{problem}" for problem in wrong]
+            values["adversary"] = Adversary(**right)
+        first = {name: values[name] for name in fields.names(Stage) if name in values}
+        stages = []
+        for number, stage in enumerate(then):
+            wrong, right = fields.sift(Stage, stage)
+            problems += [f"then[{number}].{problem}" for problem in wrong]
+            stages.append(Stage(**{**first, **right}))
         network = dict(network)
         family = network.pop("family", "wdsr")
         config: Config = WDSRConfig()
         recipe = None
         if isinstance(family, str) and family in networks.FAMILIES:
-            network_problems, network = _sift(networks.FAMILIES[family][0], network)
-            problems += [f"network.{problem}" for problem in network_problems]
+            wrong, network = fields.sift(networks.FAMILIES[family][0], network)
+            problems += [f"network.{problem}" for problem in wrong]
             try:
                 config = networks.configure({"family": family, **network})
             except ValueError as error:
@@ -90,7 +234,7 @@ class Recipe:
             known = ", ".join(networks.FAMILIES)
             problems.append(f"network.family must be one of {known}, not {family!r}")
         try:
-            recipe = cls(network=config, **values)
+            recipe = cls(network=config, then=stages, **values)
         except UsageError as error:
             problems.append(str(error).removeprefix("recipe: "))
         if problems or recipe is None:
@@ -105,41 +249,6 @@ class Recipe:
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise TrainingError(f"{path}: cannot read the recipe: {error}") from error
 
-
-def _sift(cls: type, values: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
-    """What is wrong with the keys and types of these fields, and the fields that are right."""
-    hints = typing.get_type_hints(cls)
-    problems, right = [], {}
-    for key, value in values.items():
-        if key not in hints:
-            problems.append(f"{key} is unknown")
-        elif not _fits(value, hints[key]):
-            problems.append(f"{key} cannot be {value!r}")
-        else:
-            right[key] = value
-    return problems, right
-
-
-def _fits(value: object, hint: Any) -> bool:
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is UnionType:
-        return any(_fits(value, choice) for choice in arguments)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(v, arguments[1]) for v in value.values())
-    if origin is typing.Literal:
-        return value in arguments
-    if isinstance(value, bool):  # which Python counts as an int
-        return hint is bool
-    return isinstance(value, (int, float) if hint is float else hint)
-
-
-def _named() -> dict[str, Recipe]:
-    recipes = {}
-    for scale in (2, 3, 4):
-        recipes[f"wdsr-b-8-x{scale}"] = Recipe(WDSRConfig(block="b", blocks=8, scale=scale))
-        wide = WDSRConfig(block="a", blocks=16, expansion=4, scale=scale)
-        recipes[f"wdsr-a-16-x{scale}"] = Recipe(wide)
-    return recipes
-
-
-RECIPES = _named()
+    def write(self, path: Path) -> None:
+        """To a TOML file that `read` reads."""
+        write_atomically(path, fields.toml(self.to_dict()).encode())

@@ -1,0 +1,1 @@
+"""Many files: what becomes what (`plan`), doing it (`run`), remembering it (`manifest`)."""

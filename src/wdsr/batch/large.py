@@ -1,0 +1,115 @@
+"""Large pictures, which are enlarged row by row where that is possible."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wdsr import picture as pictures
+from wdsr import stream
+from wdsr.errors import PictureError, UsageError
+from wdsr.headers import Limits, check_header
+
+if TYPE_CHECKING:
+    from wdsr.backends import Backend
+    from wdsr.upscale import Upscaler
+
+
+@dataclass(frozen=True)
+class Large:
+    """A picture that is to be enlarged row by row: decoded here, not in a process of its own."""
+
+    source: Path
+    picture: stream.Opened
+    backend: Backend
+    kind: stream.Kind
+
+    @classmethod
+    def of(
+        cls,
+        upscaler: Upscaler,
+        source: Path,
+        kind: str,
+        *,
+        limits: Limits | None = None,
+        pyramid: bool = False,
+    ) -> Large | None:
+        """If the result is large, or a pyramid is wanted, and the picture is of the plain kind.
+
+        kind: format of the result.
+
+        Raises LimitError for a header that declares too much, UsageError and
+        PictureError for a pyramid that cannot be made.
+        """
+        if pyramid and kind != "tiff":
+            raise UsageError("only TIFF holds a pyramid: give the result a name like .tif")
+        limits = limits or Limits()
+        if kind not in stream.KINDS or not _may_be(source, limits, pyramid):
+            return None
+        head = stream.header(source)
+        height, width = upscaler.target.size(head.height, head.width)
+        if height * width < stream.LARGE and not pyramid:
+            return None
+        pictures.check_format(kind, height, width)
+        passes = upscaler.passes(head.height, head.width, head.white)
+        if len(passes) == 1 and not upscaler.self_ensemble:
+            scale = passes[0].card.scale
+            whole = (height, width) == (head.height * scale, head.width * scale)
+            if whole and (picture := stream.opened(source, head.kind)):
+                return cls(source, picture, passes[0], kind)
+        if pyramid:
+            raise PictureError(
+                f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
+                "upright) at a scale that the model has, without self-ensemble"
+            )
+        return None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) before."""
+        return self.picture.width, self.picture.height
+
+    @property
+    def result(self) -> tuple[int, int]:
+        """(width, height) after."""
+        scale = self.backend.card.scale
+        return self.picture.width * scale, self.picture.height * scale
+
+    @property
+    def engine(self) -> str:
+        """Model, engine and precision."""
+        name = type(self.backend).__name__.removesuffix("Backend")
+        return f"{self.backend.card.title}, {name}, {self.backend.precision}, row by row"
+
+    def digest(self) -> bytes:
+        """SHA-256 of the file."""
+        with self.source.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    def write(
+        self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
+    ) -> None:
+        """Enlarge into a file. Raises PictureError if that fails."""
+        stream.enlarge_into(
+            self.picture, part, self.backend, self.kind, saving, on_progress=on_progress
+        )
+
+
+# A smaller file than this is no large picture, unless it is nearly empty: then memory is no care.
+_LEAST_BYTES = 1_000_000
+
+
+def _may_be(source: Path, limits: Limits, pyramid: bool) -> bool:
+    """Whether a file deserves a closer look; its header is held against the limits first."""
+    if not source.is_file():
+        return False
+    length = source.stat().st_size
+    if length > limits.bytes or length == 0 or (length < _LEAST_BYTES and not pyramid):
+        return False
+    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        check_header(data, str(source), limits)  # type: ignore[arg-type]
+    return True

@@ -1,0 +1,363 @@
+"""Doing the jobs: read, enlarge, write, remember; one file's fault is one file's loss."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from wdsr import isolation
+from wdsr import picture as pictures
+from wdsr.batch.large import Large
+from wdsr.batch.memory import check_room
+from wdsr.batch.plan import STREAM, Job
+from wdsr.batch.results import Results, unwritable
+from wdsr.errors import (
+    DamageError,
+    LimitError,
+    PictureError,
+    UsageError,
+    WdsrError,
+)
+from wdsr.files import read_file
+from wdsr.headers import Limits
+from wdsr.stream import Saving
+
+if TYPE_CHECKING:
+    from wdsr.choose import Choice
+    from wdsr.picture import Picture
+    from wdsr.upscale import Upscaler
+
+Size = tuple[int, int]  # (width, height)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to read and write; what shapes a result is marked `shapes`, for the manifest."""
+
+    format: str | None = dataclasses.field(default=None, metadata={"shapes": True})
+    quality: int | None = dataclasses.field(default=None, metadata={"shapes": True})
+    compression: int = dataclasses.field(default=3, metadata={"shapes": True})  # of PNG
+    pyramid: bool = dataclasses.field(default=False, metadata={"shapes": True})  # of TIFF
+    best_effort: bool = dataclasses.field(default=False, metadata={"shapes": True})
+    overwrite: bool = False  # replace whatever has a result's name
+    resume: bool = False  # replace our own older results; take whole unremembered ones as done
+    limits: Limits = dataclasses.field(default_factory=Limits)
+
+    @property
+    def shaping(self) -> dict[str, object]:
+        """What shapes a result."""
+        fields = dataclasses.fields(self)
+        return {f.name: getattr(self, f.name) for f in fields if f.metadata.get("shapes")}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job."""
+
+    job: Job
+    status: Literal["done", "skipped", "failed"]
+    error: WdsrError | None = None
+    before: Size | None = None
+    after: Size | None = None
+    seconds: float = 0.0
+    engine: str = ""  # model, engine, precision
+    choice: Choice | None = None  # which model was taken and why
+    warning: str = ""  # what is wrong with a picture that was taken all the same
+
+
+OnTile = Callable[[Job, int, int], None]  # (job, tiles done, tiles in all)
+
+
+@dataclass
+class _Work:
+    """A job on its way; what a step has used up is let go, since pictures are large."""
+
+    job: Job
+    outcome: Outcome | None = None  # once it is settled
+    seconds: float = 0.0
+    digest: bytes = b""  # of the input
+    replaces: bool | None = False
+    kind: str = ""  # format of the result
+    warning: str = ""
+    picture: Picture | None = None
+    large: Large | None = None  # instead, if it is enlarged row by row
+    before: Size = (0, 0)
+    result: Picture | None = None
+    engine: str = ""
+    choice: Choice | None = None
+
+
+class Batch:
+    """Runs jobs with one upscaler.
+
+    Several files may be under way: while one is enlarged, which keeps all
+    processors busy, the next are read and the last are encoded, synced and verified.
+    """
+
+    def __init__(
+        self,
+        upscaler: Upscaler,
+        settings: Settings,
+        on_outcome: Callable[[Outcome], None],
+        on_tile: OnTile = lambda *_: None,
+    ) -> None:
+        """on_outcome and on_tile are called in the thread that calls `run`."""
+        self._upscaler = upscaler
+        self._settings = settings
+        self._on_outcome, self._on_tile = on_outcome, on_tile
+        self._writing: deque[Future[Outcome]] = deque()
+        self._results = Results(self._key, overwrite=settings.overwrite, resume=settings.resume)
+
+    def run(self, jobs: Iterable[Job | None], at_once: int = 1) -> None:
+        """Do the jobs and tell of each, in their order; a None among them waits for all so far.
+
+        at_once: with 1 the steps of a file follow each other; with more, so many
+            less one are read ahead, and as many are still being written.
+
+        Raises what ends the whole run, such as Ctrl-C, once nothing is being written.
+        """
+        with _Inline() if at_once == 1 else ThreadPoolExecutor(2 * at_once) as pool:
+            try:
+                for reading in self._ahead(jobs, pool, at_once - 1):
+                    if reading is not None:
+                        work = self._enlarge(reading.result())
+                        self._writing.append(pool.submit(self._write, work))
+                    self._tell(wait_for=0 if reading is None else at_once - 1)
+                self._tell(wait_for=0)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                with contextlib.suppress(CancelledError, WdsrError):
+                    self._tell(wait_for=0)
+                raise
+
+    def _ahead(
+        self, jobs: Iterable[Job | None], pool: Executor, many: int
+    ) -> Iterator[Future[_Work] | None]:
+        """The jobs as they are being read, so many ahead; never beyond a None."""
+        reading: deque[Future[_Work]] = deque()
+        for job in jobs:
+            if job is not None:
+                reading.append(pool.submit(self._read, _Work(job)))
+            while reading and (job is None or len(reading) > many):
+                yield reading.popleft()
+            if job is None:
+                yield None
+        yield from reading
+
+    def _tell(self, wait_for: int | None = None) -> None:
+        """Pass on what has ended; wait until no more than this many files are being written."""
+        while self._writing and (
+            self._writing[0].done() or (wait_for is not None and len(self._writing) > wait_for)
+        ):
+            self._on_outcome(self._writing.popleft().result())
+        self._results.keep(at_once=wait_for == 0)
+
+    def close(self) -> None:
+        """Make what was done reach the disk. Raises WriteError if it cannot."""
+        self._results.close()
+
+    def _read(self, work: _Work) -> _Work:
+        """From a file to pixels, past everything that can be refused before the long work."""
+        with _settling(work):
+            job, limits = work.job, self._settings.limits
+            if job.clash:
+                raise UsageError(job.clash)
+            if job.source == STREAM:
+                data = _receive(limits.bytes)
+            else:
+                self._results.check(job)
+                if job.target != STREAM and (large := self._large(job)) is not None:
+                    return self._prepared(work, large)
+                data = read_file(job.source, max_bytes=limits.bytes)
+            work.digest = hashlib.sha256(data).digest()
+            work.replaces = self._results.may_replace(job, work.digest)
+            if work.replaces is None:
+                work.outcome = Outcome(job, "skipped")
+                return work
+            picture, work.warning = self._decode(data, job)
+            height, width = self._upscaler.target.size(picture.height, picture.width)
+            work.kind = self._settings.format or (
+                (picture.format or "png")
+                if job.target == STREAM
+                else pictures.format_of(job.target)
+            )
+            pictures.check_format(work.kind, height, width, alpha=picture.alpha is not None)
+            check_room(picture, height, width)
+            if job.target != STREAM:
+                self._results.prepare(job.target.parent)
+            work.picture, work.before = picture, (picture.width, picture.height)
+        return work
+
+    def _large(self, job: Job) -> Large | None:
+        settings = self._settings
+        try:
+            kind = settings.format or pictures.format_of(job.target)
+        except UsageError:  # told in its turn, after what is wrong with the file itself
+            return None
+        return Large.of(
+            self._upscaler,
+            job.source,
+            kind,
+            limits=settings.limits,
+            pyramid=settings.pyramid,
+        )
+
+    def _prepared(self, work: _Work, large: Large) -> _Work:
+        """A large picture, past everything that can be refused before the long work."""
+        work.digest = large.digest()
+        work.replaces = self._results.may_replace(work.job, work.digest)
+        if work.replaces is None:
+            work.outcome = Outcome(work.job, "skipped")
+        else:
+            self._results.prepare(work.job.target.parent)
+            work.large, work.before, work.engine = large, large.size, large.engine
+        return work
+
+    def _enlarge(self, work: _Work) -> _Work:
+        with _settling(work):
+
+            def tick(done: int, total: int) -> None:
+                self._on_tile(work.job, done, total)
+                self._tell()  # a large picture takes minutes
+
+            if work.large is not None:
+                self._enlarge_large(work, work.large, tick)
+            elif work.picture is not None:
+                work.result = self._upscaler.upscale_picture(work.picture, tick)
+                work.engine = self._upscaler.describe(work.picture)
+                work.choice = self._upscaler.choice(work.picture)
+        work.picture = work.large = None
+        return work
+
+    def _enlarge_large(self, work: _Work, large: Large, tick: Callable[[int, int], None]) -> None:
+        """Read, enlarge and write at once. Not read again in the end, as that holds it whole."""
+        settings = self._settings
+        saving = Saving(settings.quality or 95, settings.compression, settings.pyramid)
+        self._results.put(
+            work.job,
+            lambda part: large.write(part, saving, tick),
+            work.digest,
+            work.replaces,
+            lambda part: None,
+        )
+        work.outcome = Outcome(
+            work.job, "done", before=large.size, after=large.result, engine=large.engine
+        )
+
+    def _write(self, work: _Work) -> Outcome:
+        with _settling(work):
+            if work.result is not None:
+                content = pictures.encode(
+                    work.result,
+                    work.kind,
+                    quality=self._settings.quality,
+                    compression=self._settings.compression,
+                )
+                after = work.result.width, work.result.height
+                work.result = None  # verifying takes as much memory again
+                if work.job.target == STREAM:
+                    _send(content)
+                else:
+                    self._put(work, content, after)
+                work.outcome = Outcome(
+                    work.job,
+                    "done",
+                    before=work.before,
+                    after=after,
+                    engine=work.engine,
+                    choice=work.choice,
+                    warning=work.warning,
+                )
+        work.result = None
+        assert work.outcome is not None
+        return dataclasses.replace(work.outcome, seconds=work.seconds)
+
+    def _put(self, work: _Work, content: bytes, size: Size) -> None:
+        name = work.job.target_name
+
+        def verify(part: Path) -> None:
+            isolation.verify(part, name=name, width=size[0], height=size[1])
+
+        self._results.put(work.job, content, work.digest, work.replaces, verify)
+
+    def _decode(self, data: bytes, job: Job) -> tuple[Picture, str]:
+        """The picture, and what is wrong with it if it was read all the same."""
+        limits = self._settings.limits
+        try:
+            return isolation.read(data, name=job.name, limits=limits), ""
+        except DamageError as error:
+            if not self._settings.best_effort:
+                raise
+            picture = isolation.read(data, name=job.name, limits=limits, best_effort=True)
+            return picture, str(error)
+
+    def _key(self) -> bytes:
+        """SHA-256 of the model and of all settings that shape a result."""
+        facts = [self._upscaler.hashes, self._upscaler.settings, self._settings.shaping]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).digest()
+
+
+class _Inline(Executor):
+    """Does what is submitted at once, in this thread: where Ctrl-C arrives."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@contextlib.contextmanager
+def _settling(work: _Work) -> Iterator[None]:
+    """A step of a job: takes its time, and turns what goes wrong into the job's outcome."""
+    began = time.perf_counter()
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (PictureError, UsageError, OSError, MemoryError) as error:
+        fault = _fault(error, work.job)
+        fault.__cause__ = error
+        work.outcome, work.picture, work.result = Outcome(work.job, "failed", fault), None, None
+    finally:
+        work.seconds += time.perf_counter() - began
+
+
+def _receive(most: int) -> bytes:
+    data = bytearray()
+    while chunk := sys.stdin.buffer.read(1 << 20):
+        data += chunk
+        if len(data) > most:
+            fault = f"has more than {most / 1e6:.0f} MB; raise that with --limit bytes=N"
+            raise LimitError(f"stdin: {fault}")
+    return bytes(data)
+
+
+def _send(data: bytes) -> None:
+    left = memoryview(data)
+    while left:  # with PYTHONUNBUFFERED set, a write may take only a part
+        left = left[sys.stdout.buffer.write(left) :]
+    sys.stdout.buffer.flush()
+
+
+def _fault(error: Exception, job: Job) -> WdsrError:
+    """The error as one of ours, with a message that names the file."""
+    if isinstance(error, MemoryError):
+        return LimitError(f"{job.name}: out of memory; enlarge less, or use a smaller --tile")
+    if isinstance(error, OSError):
+        where = "stdout" if job.target == STREAM else error.filename or job.target
+        return unwritable(where, error)
+    if not isinstance(error, WdsrError) or any(
+        name in str(error) for name in (job.name, job.target_name)
+    ):
+        return error if isinstance(error, WdsrError) else WdsrError(str(error))
+    return type(error)(f"{job.name}: {error}")

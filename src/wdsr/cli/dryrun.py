@@ -1,0 +1,83 @@
+"""`wdsr upscale --dry-run`: what would be made, how long it would take, how much memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import typer
+
+from wdsr.errors import PictureError, UsageError
+
+if TYPE_CHECKING:
+    from wdsr.backends import Backend
+    from wdsr.batch.plan import Job
+    from wdsr.batch.run import Settings
+    from wdsr.upscale import Upscaler
+
+
+def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> None:
+    """Print a line for each picture and one for all.
+
+    Raises PictureError if any of the pictures would be refused.
+    """
+    from wdsr import picture as pictures
+    from wdsr.batch.large import Large
+    from wdsr.batch.plan import STREAM
+    from wdsr.estimate import compile_seconds, estimate, startup_seconds
+    from wdsr.stream import header
+
+    found, refused = [], 0
+    start: float | None = None
+    engines: dict[int, Backend] = {}
+    for job in jobs:
+        if job is None:
+            continue
+        source, target = job.source, job.target
+        try:
+            seen = header(source)
+            kind = settings.format or (
+                seen.kind if target == STREAM else pictures.format_of(target)
+            )
+            large = Large.of(
+                upscaler, source, kind, limits=settings.limits, pyramid=settings.pyramid
+            )
+            passes = upscaler.passes(seen.height, seen.width, seen.white)
+            start = start or startup_seconds()
+            engines |= {id(backend): backend for backend in passes}
+            one = estimate(
+                upscaler,
+                seen.height,
+                seen.width,
+                kind,
+                bands=seen.bands,
+                white=seen.white,
+                streamed=large is not None,
+            )
+            pictures.check_format(kind, *one.size, alpha=seen.bands in (2, 4))
+        except (PictureError, UsageError) as error:
+            refused += 1
+            name = "" if str(source) in str(error) else f"{source}: "
+            typer.echo(f"wdsr: {name}{error}", err=True)
+            continue
+        found.append(one)
+        typer.echo(
+            f"{job.source_name} -> {job.target_name}: {seen.width} x {seen.height} -> "
+            f"{one.size[1]} x {one.size[0]}, "
+            f"about {_spoken(one.seconds)}, {one.memory / 1e6:.0f} MB"
+        )
+    seconds = sum(one.seconds for one in found) + (start or 0)
+    seconds += sum(compile_seconds(backend) for backend in engines.values())
+    memory = max((one.memory for one in found), default=0)
+    count = f"{len(found)} picture{'' if len(found) == 1 else 's'}"
+    typer.echo(
+        f"{count}: about {_spoken(seconds)} from start to end, at most {memory / 1e6:.0f} MB"
+    )
+    if refused:
+        raise PictureError(f"{refused} of {refused + len(found)} pictures would be refused")
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,164 @@
+"""How long a picture will take on this machine and how much memory: measured, then reckoned.
+
+Three things are measured once and remembered in the user's cache folder: how many
+LR pixels a second each model's tiles take, how many HR pixels a second each format
+encodes, and how long it takes until the engine is ready. The rest is arithmetic.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wdsr import picture as pictures
+from wdsr.backends import Backend
+from wdsr.inference import best_side, forget_sides, plan_tiles, side_note
+from wdsr.processor import recall, remember
+from wdsr.upscale import Upscaler
+
+SIDES = (96, 128, 172, 224, 288, 384)  # of a tile's core, that `best` chooses among
+
+# Bytes, from measured peaks (see docs/speed.md): a process with its engine before the first
+# tile; then for each LR pixel of a tile, and each sample of the result with its encoded copy.
+_PROCESS, _PER_TILE_PIXEL, _PER_SAMPLE = 135e6, 1700, 1.5
+_STREAMED = 300e6  # what waits between reading, enlarging and writing, at most
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What enlarging one picture will take."""
+
+    size: tuple[int, int]  # (height, width) of the result
+    seconds: float
+    memory: int  # bytes, at most
+
+
+def estimate(
+    upscaler: Upscaler,
+    height: int,
+    width: int,
+    kind: str,
+    *,
+    bands: int = 3,
+    white: float = 255,
+    streamed: bool = False,
+) -> Estimate:
+    """An estimate for one picture of a run, without the start of the program.
+
+    height, width, bands, white: of the picture. kind: format of the result.
+    streamed: whether it is enlarged row by row.
+
+    Raises UsageError if the target is smaller than the picture.
+    """
+    size = upscaler.target.size(height, width)
+    samples = size[0] * size[1] * bands
+    seconds, largest = samples / encoding_rate(kind), 0
+    sample = 1 if white == 255 else 2 if white == 65535 else 4
+    layers = 2 if bands in (2, 4) else 1
+    for backend in upscaler.passes(height, width, white):
+        plan = plan_tiles(height, width, backend, upscaler.tile)
+        area = plan.shape[0] * plan.shape[1]
+        work = layers * len(plan) * area * (8 if upscaler.self_ensemble else 1)
+        seconds += work / tile_rate(backend)
+        largest = max(largest, area)
+        height, width = height * backend.card.scale, width * backend.card.scale
+    held = samples * sample * _PER_SAMPLE
+    memory = _PROCESS + _PER_TILE_PIXEL * largest + (min(held, _STREAMED) if streamed else held)
+    return Estimate(size, seconds, int(memory))
+
+
+def tile_rate(backend: Backend, *, again: bool = False) -> float:
+    """LR pixels a second, halo included, of a backend's usual tile."""
+    return _tile_facts(backend, again)[0]
+
+
+def compile_seconds(backend: Backend) -> float:
+    """How long the first tile takes longer than the next."""
+    return _tile_facts(backend, False)[1]
+
+
+def _tile_facts(backend: Backend, again: bool) -> tuple[float, float]:
+    what = f"tile rate, {_name(backend)}"
+    match None if again else recall(what):
+        case [float() as rate, float() as extra] if rate > 0:
+            return rate, extra
+    side = best_side(backend) + 2 * backend.card.halo
+    first, usual = _seconds(backend, side, runs=5)
+    facts = side**2 / usual, max(first - usual, 0.0)
+    remember(what, facts)
+    return facts
+
+
+def startup_seconds() -> float:
+    """How long this process has run: called when the engine is loaded, what every run spends."""
+    with suppress(OSError, ValueError, IndexError, AttributeError):
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        began = int(fields[19]) / os.sysconf("SC_CLK_TCK")  # since the machine started
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+    return 1.0
+
+
+def best(backend: Backend, *, report: Callable[[int, float], None] = lambda *_: None) -> int:
+    """Measure which tile side enlarges most, halo's waste counted in, and remember it.
+
+    report: told each side and its LR pixels a second, without the halo.
+    """
+    useful = {}
+    for side in SIDES:
+        useful[side] = side**2 / _seconds(backend, side + 2 * backend.card.halo, runs=4)[1]
+        report(side, useful[side])
+        if useful[side] < 0.8 * max(useful.values()):
+            break  # the cache is too small for this; larger ones are worse
+    # A larger tile takes more memory: it has to be better by more than noise.
+    choice = next(side for side in SIDES if useful.get(side, 0) > 0.97 * max(useful.values()))
+    remember(side_note(backend), choice)
+    forget_sides()
+    return choice
+
+
+def encoding_rate(kind: str, *, again: bool = False) -> float:
+    """Samples of a result a second that a format encodes, on something like a photograph."""
+    what = f"encoding rate, {kind}"
+    rate = None if again else recall(what)
+    if not isinstance(rate, (int, float)) or rate <= 0:
+        sample = pictures.Picture(_photograph(768, 1024))
+        began = time.perf_counter()
+        pictures.encode(sample, kind)
+        remember(what, rate := sample.pixels.size / (time.perf_counter() - began))
+    return float(rate)
+
+
+def _photograph(height: int, width: int) -> NDArray[np.uint8]:
+    """Smooth shapes, edges and fine noise: compresses about as an enlarged photograph does."""
+    rng = np.random.default_rng(0)
+    total = np.zeros((height, width, 3))
+    for octave in range(6):
+        step = 2**octave
+        coarse = rng.normal(0, step**1.1, (height // step + 1, width // step + 1, 3))
+        total += coarse.repeat(step, 0).repeat(step, 1)[:height, :width]
+    total = (total - total.mean()) / total.std() * 50 + 120
+    result: NDArray[np.uint8] = np.clip(total, 0, 255).astype(np.uint8)
+    return result
+
+
+def _seconds(backend: Backend, side: int, runs: int) -> tuple[float, float]:
+    """Seconds of a square tile: the first, which compiles, and the median of the next."""
+    lr = np.random.default_rng(side).integers(0, 256, (1, side, side, 3), np.uint8)
+    taken: list[float] = []
+    for _ in range(runs + 1):
+        began = time.perf_counter()
+        backend.run(lr)
+        taken.append(time.perf_counter() - began)
+    return taken[0], statistics.median(taken[1:])
+
+
+def _name(backend: Backend) -> str:
+    return f"{type(backend).__name__}, {backend.precision}, {backend.card.title}"

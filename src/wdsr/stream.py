@@ -1,0 +1,364 @@
+"""Pictures of any size in constant memory: rows are read, enlarged and written as they come.
+
+Three things run at once: libvips decodes the rows ahead, the engine enlarges a row
+of tiles, and libvips encodes the rows before. What waits between them is bounded,
+so memory grows with the picture's width but not with its height.
+
+This is for plain pictures, which large ones are: one page, upright, of 8 or 16 bits,
+grey or RGB, enlarged by a whole factor the model has. Profile, EXIF and XMP are
+carried. `opened` says no to anything else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wdsr import picture as pictures
+from wdsr.backends import Backend
+from wdsr.errors import PictureError
+from wdsr.inference import plan_tiles, run_plan, tile_runner
+from wdsr.picture import _vips as vips
+from wdsr.resize import reflect
+from wdsr.tiling import Box, TilePlan
+
+Rows = NDArray[Any]  # (rows, W, C)
+Kind = Literal["png", "jpeg", "tiff"]
+KINDS: tuple[Kind, ...] = ("png", "jpeg", "tiff")
+OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
+
+LARGE = 100_000_000  # pixels of a result that is not to be held in memory
+MOST = 96 * 2**20  # bytes of a row of tiles of the result; two of them are held
+_SPACES = {
+    "srgb": (3, "uchar"),
+    "rgb16": (3, "ushort"),
+    "b-w": (1, "uchar"),
+    "grey16": (1, "ushort"),
+}
+_CARRIED = ("icc-profile-data", "exif-data", "xmp-data")
+
+
+@dataclass(frozen=True)
+class Saving:
+    """How the result is encoded."""
+
+    quality: int = 95  # of JPEG; from 90 up colour is not subsampled
+    compression: int = 3  # of PNG, 0 to 9: 1 is quickest, 9 smallest
+    pyramid: bool = False  # of TIFF: with copies at a half, a quarter, ... for viewers
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its pixels."""
+
+    kind: str  # format
+    height: int
+    width: int
+    bands: int  # alpha is one
+    white: float
+
+
+def header(source: Path) -> Header:
+    """A picture's size and type, without decoding it where the format allows that.
+
+    Raises PictureError if it is no picture.
+    """
+    try:
+        with source.open("rb") as file:
+            kind = pictures._sniff(file.read(64), str(source))
+    except OSError as error:
+        raise PictureError(f"{source}: cannot be read ({error.strerror})") from error
+    loader = pictures.FORMATS[kind].loader
+    if not loader:
+        read = pictures.read(source)
+        bands = read.pixels.shape[2] + (read.alpha is not None)
+        return Header(kind, read.height, read.width, bands, read.white)
+    try:
+        image = vips().Operation.call(f"{loader}load", str(source))
+    except vips().Error as error:
+        raise _unreadable(str(source), error) from error
+    turned = image.get_typeof("orientation") and image.get("orientation") > 4
+    size = (image.width, image.height) if turned else (image.height, image.width)
+    bands = 3 if image.interpretation == "cmyk" else image.bands
+    return Header(kind, *size, bands, {"uchar": 255, "ushort": 65535}.get(image.format, 1.0))
+
+
+class Opened:
+    """A plain picture that can be read row by row, once, from the top."""
+
+    def __init__(self, image: Any, name: str) -> None:
+        self.height, self.width = int(image.height), int(image.width)
+        self.channels = int(image.bands)
+        deep = image.format == "ushort"
+        self.dtype: np.dtype[Any] = np.dtype(np.uint16 if deep else np.uint8)
+        self.white = 65535.0 if deep else 255.0
+        self.image, self.name = image, name
+        self._region = vips().Region.new(image)
+        self._rows = np.empty((0, self.width, self.channels), self.dtype)
+        self._top = 0  # of the rows that are held
+
+    def read(self, box: Box, hold: int) -> Rows:
+        """The pixels of a box, continued beyond the edge by reflection.
+
+        hold: rows above the box that may be asked for again.
+        """
+        try:
+            self._load(min(box.bottom, self.height), max(box.top - hold, 0))
+        except vips().Error as error:
+            raise _unreadable(self.name, error) from error
+        rows = reflect(np.arange(box.top, box.bottom), self.height) - self._top
+        columns = reflect(np.arange(box.left, box.right), self.width)
+        if rows[-1] - rows[0] == len(rows) - 1 and columns[-1] - columns[0] == len(columns) - 1:
+            return self._rows[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return self._rows[rows[:, None], columns]
+
+    def _load(self, bottom: int, top: int) -> None:
+        """Hold all rows from `top` to `bottom`."""
+        have = self._top + len(self._rows)
+        if bottom <= have:
+            return
+        data = self._region.fetch(0, have, self.width, bottom - have)
+        fresh = np.frombuffer(data, self.dtype).reshape(-1, self.width, self.channels)
+        self._rows = np.concatenate((self._rows[max(top - self._top, 0) :], fresh))
+        self._top = max(self._top, top)
+
+
+def opened(source: Path, kind: str) -> Opened | None:
+    """A picture to be read row by row, or None if it is not of the plain kind.
+
+    kind: the file's format, as its first bytes tell; no other loader touches it.
+
+    Raises PictureError if the file cannot be read.
+    """
+    if kind not in KINDS:
+        return None
+    try:
+        image = vips().Operation.call(
+            f"{kind}load", str(source), access="sequential", fail_on="warning"
+        )
+        several = image.get("n-pages") if image.get_typeof("n-pages") else 1
+        turned = image.get("orientation") if image.get_typeof("orientation") else 1
+        plain = _SPACES.get(image.interpretation) == (image.bands, image.format)
+        return Opened(image, str(source)) if plain and several == 1 and turned < 2 else None
+    except vips().Error as error:
+        raise _unreadable(str(source), error) from error
+
+
+def _unreadable(name: str, error: Any) -> PictureError:
+    reason = " ".join(error.detail.split()) or "no reason given"
+    return PictureError(f"{name}: cannot be decoded ({reason}); it is damaged or cut short")
+
+
+def enlarge_into(
+    picture: Opened,
+    file: Path,
+    backend: Backend,
+    kind: Kind,
+    saving: Saving | None = None,
+    *,
+    tile: int | None = None,
+    on_progress: OnProgress = lambda *_: None,
+) -> tuple[int, int]:
+    """Enlarge by the scale of a model, from file to file; returns (height, width).
+
+    file: is written over. TIFF is tiled, and BigTIFF where it must be.
+
+    Raises PictureError for damaged input and for output that cannot be written.
+    """
+    plan = row_plan(picture, backend, tile)
+    size = plan.height * plan.scale, plan.width * plan.scale
+    rows = _Handover()
+    writer = _Writer(rows, picture, size, file, kind, saving or Saving())
+    writer.start()
+    try:
+        for band in bands(picture, plan, backend, on_progress):
+            if not rows.give(band):
+                break  # the writer has failed
+        else:
+            rows.finish()
+        writer.join()
+        if writer.fault:
+            reason = " ".join(str(getattr(writer.fault, "detail", writer.fault)).split())
+            raise PictureError(f"cannot be written ({reason})") from writer.fault
+    finally:
+        rows.stop()
+        writer.join()
+    return size
+
+
+def row_plan(picture: Opened, backend: Backend, tile: int | None = None) -> TilePlan:
+    """Tiles as for a picture in memory, but so low that a row of them stays below MOST."""
+    plan = plan_tiles(picture.height, picture.width, backend, tile)
+    row = picture.width * picture.channels * picture.dtype.itemsize * plan.scale**2
+    height = min(plan.core[0], max(MOST // row, 16))
+    return dataclasses.replace(plan, core=(height, plan.core[1]))
+
+
+def bands(
+    picture: Opened, plan: TilePlan, backend: Backend, on_progress: OnProgress
+) -> Iterator[Rows]:
+    """The enlarged picture from top to bottom, a row of tiles at a time."""
+    like = np.empty((0, 0, picture.channels), picture.dtype)
+    enlarge = tile_runner(backend, like, picture.white, picture.dtype)
+    hold = plan.shape[0]  # how far the last row of tiles looks back by reflection
+    band = np.empty((0, plan.width * plan.scale, picture.channels), picture.dtype)
+    tiles = run_plan(plan, lambda box: picture.read(box, hold), enlarge)
+    for number, (t, sr) in enumerate(tiles, 1):
+        if t.write.left == 0:
+            band = np.empty((t.write.height, *band.shape[1:]), picture.dtype)
+        band[:, t.write.left : t.write.right] = sr
+        on_progress(number, len(plan))
+        if t.write.right == band.shape[1]:
+            yield band
+
+
+class _Handover:
+    """One thread gives rows, another takes them; at most one lot waits."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._lot: Rows | None = None
+        self._finished = self._stopped = False
+
+    def give(self, lot: Rows) -> bool:
+        """Wait until the lot before has been used up. False if nobody takes any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._lot is None or self._stopped)
+            self._lot = lot
+            self._changed.notify_all()
+            return not self._stopped
+
+    def finish(self) -> None:
+        """No more lots."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Give up: nobody waits any longer."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Rows]:
+        """Each lot, which counts as used up when the next is asked for."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._lot is not None or self._finished or self._stopped
+                )
+                if self._lot is None or self._stopped:
+                    return
+                lot = self._lot
+            yield lot
+            with self._changed:
+                self._lot = None
+                self._changed.notify_all()
+
+
+class _Writer(threading.Thread):
+    """Encodes rows as they come."""
+
+    def __init__(
+        self,
+        rows: _Handover,
+        picture: Opened,
+        size: tuple[int, int],
+        file: Path,
+        kind: Kind,
+        saving: Saving,
+    ) -> None:
+        super().__init__(name="encoder")
+        self._rows, self._picture, self._size = rows, picture, size
+        self._file, self._kind, self._saving = file, kind, saving
+        self.fault: BaseException | None = None
+
+    def run(self) -> None:
+        """Until the last row, or the first fault."""
+        try:
+            self._save(_as_image(_png(self._rows, *self._size, self._picture)))
+        except BaseException as error:  # told by the main thread
+            self.fault = error
+        finally:
+            self._rows.stop()
+
+    def _save(self, image: Any) -> None:
+        source = self._picture.image
+        scale = self._size[0] / self._picture.height
+        # Dots an inch grow with the pixels, so that the size in print stays.
+        image = image.copy(xres=source.xres * scale, yres=source.yres * scale)
+        for field in _CARRIED:
+            if source.get_typeof(field):
+                image.set_type(vips().GValue.blob_type, field, source.get(field))
+        saving, file = self._saving, str(self._file)
+        keep = vips().ForeignKeep.ICC | vips().ForeignKeep.EXIF | vips().ForeignKeep.XMP
+        if self._kind == "png":
+            image.pngsave(file, compression=saving.compression, filter="up", keep=keep)
+        elif self._kind == "jpeg":
+            image.jpegsave(file, Q=saving.quality, keep=keep)
+        else:
+            image.tiffsave(
+                file,
+                compression="deflate",
+                predictor="horizontal",
+                tile=True,
+                tile_width=256,
+                tile_height=256,
+                pyramid=saving.pyramid,
+                bigtiff=self._picture.dtype.itemsize * image.bands * image.width * image.height
+                > 2**31,
+                keep=keep,
+            )
+
+
+def _as_image(chunks: Iterator[bytes]) -> Any:
+    """A libvips image of a file that comes in chunks."""
+    left = memoryview(b"")
+
+    def read(size: int) -> bytes:
+        nonlocal left
+        if not left:
+            left = memoryview(next(chunks, b""))
+        some, left = left[:size], left[size:]
+        return bytes(some)
+
+    source = vips().SourceCustom()
+    source.on_read(read)
+    return vips().Image.new_from_source(source, "", access="sequential", fail_on="truncated")
+
+
+def _png(lots: Iterable[Rows], height: int, width: int, picture: Opened) -> Iterator[bytes]:
+    """Rows as a PNG that is not compressed: libvips takes no plain rows from a pipe.
+
+    Source: PNG specification, third edition (W3C, 2025), 11.2.
+    """
+    bits, colour = picture.dtype.itemsize * 8, 2 if picture.channels == 3 else 0
+    yield b"\x89PNG\r\n\x1a\n"
+    yield _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    store = zlib.compressobj(0)
+    wire = picture.dtype.newbyteorder(">")
+    for lot in lots:
+        for top in range(0, len(lot), 32):
+            rows = (
+                lot[top : top + 32].astype(wire, copy=False).reshape(-1, width * picture.channels)
+            )
+            lines = np.zeros(
+                (len(rows), 1 + rows.shape[1] * wire.itemsize), np.uint8
+            )  # filter: none
+            lines[:, 1:] = rows.view(np.uint8)
+            if data := store.compress(lines.tobytes()):
+                yield _chunk(b"IDAT", data)
+    yield _chunk(b"IDAT", store.flush()) + _chunk(b"IEND", b"")
+
+
+def _chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))

@@ -1,0 +1,149 @@
+"""What a run leaves in its folder for people to read: facts, curves and sample pictures."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from wdsr.files import write_atomically
+from wdsr.networks import Network
+from wdsr.train.recipe import Recipe
+from wdsr.train.validate import Pair, enlarge
+
+COLUMNS = ["step", "loss", "learning_rate", "steps_per_second", "psnr", "minutes", "skipped"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the loop reports as it goes."""
+
+    step: int
+    steps: int
+    loss: float
+    learning_rate: float
+    steps_per_second: float
+    psnr: float | None = None  # on validation pictures, when just measured
+    best: float | None = None
+    minutes: float = 0.0  # of training, over all sittings
+    skipped: int = 0  # steps that were not finite
+
+
+class Journal:
+    """`run.json`, `recipe.toml`, `log.csv`, `samples/` and TensorBoard's `events.*`.
+
+    step: the one that the run goes on from; what was logged past it is dropped.
+    board: write TensorBoard's files too, where it is installed.
+    """
+
+    def __init__(self, run: Path, step: int, *, board: bool = True) -> None:
+        self._run, self._log = run, run / "log.csv"
+        self.minutes = self.rewind(step)  # trained until then
+        self._board: Any = None
+        if board and importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(run), purge_step=step + 1)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        if self._board is not None:
+            self._board.close()
+
+    def write(self, progress: Progress) -> None:
+        """Add a row."""
+        columns = self._columns()
+        with self._log.open("a", newline="") as stream:
+            writer = csv.writer(stream)
+            if stream.tell() == 0:
+                writer.writerow(columns)
+            values = [getattr(progress, name) for name in columns]
+            writer.writerow(["" if value is None else value for value in values])
+        if self._board is not None:
+            for name in COLUMNS[1:]:
+                if (value := getattr(progress, name)) is not None:
+                    self._board.add_scalar(name, value, progress.step)
+
+    def sample(self, network: Network, pairs: Sequence[Pair], step: int) -> None:
+        """Save `samples/step-N.png`: LR enlarged by repetition, SR and HR, a row a picture."""
+        rows = []
+        for lr, hr in pairs[:4]:
+            scale, side = network.config.scale, min(160 // network.config.scale, *lr.shape[:2])
+            y, x = (lr.shape[0] - side) // 2, (lr.shape[1] - side) // 2
+            crop = lr[y : y + side, x : x + side]
+            large = hr[y * scale : (y + side) * scale, x * scale : (x + side) * scale]
+            shown = [crop.repeat(scale, 0).repeat(scale, 1), enlarge(network, crop), large]
+            rows.append(np.concatenate(shown, axis=1))  # (s*p, 3*s*p, 3)
+        width = max(row.shape[1] for row in rows)
+        fill = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in rows]
+        picture = np.concatenate(fill)
+        folder = self._run / "samples"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(picture).save(folder / f"step-{step:08d}.png")
+        if self._board is not None:
+            self._board.add_image("LR, SR, HR", picture, step, dataformats="HWC")
+
+    def _columns(self) -> list[str]:
+        """Of the file that is there: an older version may have begun it."""
+        if not self._log.exists():
+            return COLUMNS
+        with self._log.open(newline="") as stream:
+            return next(csv.reader(stream), COLUMNS)
+
+    def rewind(self, step: int) -> float:
+        """Drop rows past the step, which will be written again, and a torn last one.
+
+        Returns the minutes trained until then.
+        """
+        if not self._log.exists():
+            return 0.0
+        lines = self._log.read_bytes().splitlines(keepends=True)
+        rows = [row for row in lines[1:] if row.endswith(b"\n")]
+        kept = [row for row in rows if int(row.split(b",")[0]) <= step]
+        write_atomically(self._log, b"".join(lines[:1] + kept))
+        column = COLUMNS.index("minutes")
+        last = kept[-1].decode().strip().split(",") if kept else []
+        return float(last[column]) if len(last) > column else 0.0
+
+
+def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
+    """Write the resolved recipe, code version and environment."""
+    recipe.write(run / "recipe.toml")
+    everything = {
+        "recipe": recipe.to_dict(),
+        **{name: _version(name) for name in ("wdsr", "torch", "lightning", "numpy", "pillow")},
+        "python": platform.python_version(),
+        "machine": machine(),
+        **facts,
+    }
+    write_atomically(run / "run.json", (json.dumps(everything, indent=2) + "\n").encode())
+
+
+def machine() -> str:
+    """The processor and graphics cards."""
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration, IndexError):
+        pass
+    cards = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    return ", ".join([name, f"{os.cpu_count()} cores", *cards])
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,42 @@
+"""`wdsr doctor`: what is here, how fast it is, and what follows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from wdsr import zoo
+
+
+def test_it_tells_what_is_here(wdsr: Any) -> None:
+    ran = wdsr("doctor", "--no-measure")
+    assert (ran.code, ran.err) == (0, "")
+    told = dict(line.split(maxsplit=1) for line in ran.out.decode().splitlines())
+    assert {"processor", "features", "caches", "memory", "versions", "models"} <= told.keys()
+    for model in zoo.shipped():
+        assert model.card.title in told["models"]
+        assert (model.card.title in told["in"]) == (zoo.quantised(model) is not None)
+
+
+def test_it_speaks_json(wdsr: Any) -> None:
+    facts = json.loads(wdsr("doctor", "--no-measure", "--json").out)
+    assert facts["machine"]["cores"] >= 1
+    assert facts["versions"]["openvino"]
+    assert {entry["model"] for entry in facts["models"]} == {m.card.title for m in zoo.shipped()}
+
+
+def test_it_measures_remembers_and_judges(
+    wdsr: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WDSR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("wdsr.estimate.SIDES", (32, 48))
+    monkeypatch.setattr("wdsr.inference.AUTO_SIDE", 48)
+    ran = wdsr("doctor")
+    assert ran.code == 0
+    text = ran.out.decode()
+    assert "float32    0." in text
+    assert "LR megapixels a second" in text
+    assert "A photograph of 2 megapixels" in text.splitlines()[-1]
+    assert list((tmp_path / "cache" / "measured").iterdir())

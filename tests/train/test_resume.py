@@ -1,0 +1,203 @@
+"""Whatever stops a run, it goes on to the same bits."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.train.helpers import (
+    TINY,
+    Pixels,
+    StopError,
+    assert_same_bits,
+    names,
+    newest,
+    run_of,
+    short,
+    stop_at,
+    waves,
+)
+
+from wdsr.networks.wdsr import WDSR
+from wdsr.train import checkpoint
+from wdsr.train.data import Pairs
+from wdsr.train.journal import Progress
+from wdsr.train.pictures import make_pair
+from wdsr.train.recipe import Recipe, Stage
+from wdsr.train.stopping import Stopping
+
+# Stopping and resuming
+
+
+@pytest.fixture(scope="module")
+def whole(pairs: Pairs, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The final state of a run that nothing disturbed."""
+    run = tmp_path_factory.mktemp("whole")
+    run_of(short(), pairs, run)
+    return newest(run)
+
+
+@pytest.mark.parametrize("step", [1, 5, 11])
+def test_a_stopped_run_resumes_to_the_same_bits(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any], step: int
+) -> None:
+    with pytest.raises(StopError):
+        run_of(short(), pairs, tmp_path, log=1, report=stop_at(step))
+    assert newest(tmp_path)["step"] == step
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+def test_max_minutes_stops_cleanly_and_resumes_to_the_same_bits(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    for step in range(1, 13):
+        network = run_of(short(), pairs, tmp_path, max_minutes=0)
+        assert newest(tmp_path)["step"] == step
+    assert_same_bits(newest(tmp_path), whole)
+    assert_same_bits(dict(network.state_dict()), whole["average"])
+
+
+def test_bf16_resumes_to_the_same_bits(pairs: Pairs, tmp_path: Path) -> None:
+    run_of(short(), pairs, tmp_path / "whole", precision="bf16")
+    stopped = tmp_path / "stopped"
+    with pytest.raises(StopError):
+        run_of(short(), pairs, stopped, precision="bf16", log=1, report=stop_at(7))
+    run_of(short(), pairs, stopped, precision="bf16")
+    assert_same_bits(newest(stopped), newest(tmp_path / "whole"))
+
+
+def test_a_step_that_was_not_begun_is_taken_on_resuming(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = pairs.batch
+
+    def interrupted(**arguments: Any) -> tuple[Pixels, Pixels]:
+        if arguments["step"] == 7:
+            raise KeyboardInterrupt
+        return batch(**arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pairs, "batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_of(short(), pairs, tmp_path)
+    assert newest(tmp_path)["step"] == 7
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+def test_a_step_half_taken_is_never_saved(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C after the weights have moved and before the average has."""
+    sub, calls = torch._foreach_sub, iter(range(1, 100))
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(calls) == 6:
+            raise KeyboardInterrupt
+        return sub(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "_foreach_sub", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run_of(short(), pairs, tmp_path, save_minutes=0)
+    assert newest(tmp_path)["step"] == 5
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+def test_the_best_score_is_remembered(pairs: Pairs, tmp_path: Path) -> None:
+    run_of(short(), pairs, tmp_path, max_minutes=0)
+    state = newest(tmp_path)
+    state["best"] = 99.0
+    checkpoint.save(tmp_path, state)
+    seen: list[Progress] = []
+    held_out = [make_pair(waves(24, 24, 5), 2)]
+    run_of(short(), pairs, tmp_path, validation=held_out, report=seen.append)
+    assert seen[-1].best == newest(tmp_path)["best"] == 99.0
+    assert seen[-1].psnr is not None
+    assert seen[-1].psnr < 99
+
+
+def test_a_finished_run_is_not_trained_further(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    first = run_of(short(), pairs, tmp_path)
+    log = (tmp_path / "log.csv").read_bytes()
+    again = run_of(short(), pairs, tmp_path, report=stop_at(12))
+    assert_same_bits(newest(tmp_path), whole)
+    assert_same_bits(again.state_dict(), first.state_dict())
+    assert (tmp_path / "log.csv").read_bytes() == log
+
+
+def test_a_run_from_before_a_setting_existed_is_resumed(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any]
+) -> None:
+    run_of(short(), pairs, tmp_path, max_minutes=0)
+    state = newest(tmp_path)
+    for name in ("start", "then", "candidates", "optimizer"):
+        del state["recipe"][name]
+    del state["recipe"]["network"]["mean"], state["halvings"], state["trouble"]
+    state["average"] = [state["average"][name] for name, _ in WDSR(TINY).named_parameters()]
+    checkpoint.save(tmp_path, state)
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+def test_workers_change_nothing(pairs: Pairs, tmp_path: Path, whole: dict[str, Any]) -> None:
+    run_of(short(), pairs, tmp_path, workers=2)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_and_then_the_run(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any], number: int
+) -> None:
+    before = signal.getsignal(number)
+
+    def report(progress: Progress) -> None:
+        if progress.step == 4:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_of(short(), pairs, tmp_path, log=1, report=report)
+    assert newest(tmp_path)["step"] == 4
+    assert signal.getsignal(number) is before
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+def test_a_second_signal_stops_at_once() -> None:
+    with Stopping(None) as stopping:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stopping.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_with_a_cooldown_can_be_extended(pairs: Pairs, tmp_path: Path) -> None:
+    def cooled(steps: int) -> Recipe:
+        return short(steps=steps, schedule="constant", cooldown=4)
+
+    run_of(cooled(20), pairs, tmp_path / "whole")
+    run = tmp_path / "run"
+    run_of(cooled(12), pairs, run)
+    assert names(run) == ["step-00000000", "step-00000012", "trunk-00000008"]
+    told: list[str] = []
+    run_of(cooled(20), pairs, run, notice=told.append)
+    assert told == ["the run is extended from step 8, before its cooldown"]
+    assert_same_bits(newest(run), newest(tmp_path / "whole"))
+    assert Recipe.read(run / "recipe.toml") == cooled(20)
+    assert names(run) == ["step-00000008", "step-00000020", "trunk-00000016"]
+
+
+def test_a_stage_can_be_added(pairs: Pairs, tmp_path: Path) -> None:
+    last = Stage(steps=3, batch=1, patch=8, learning_rate=1e-5, warmup=0, losses={"mse": 1.0})
+    run_of(short(then=[last]), pairs, tmp_path / "whole")
+    run_of(short(), pairs, tmp_path / "run")
+    run_of(short(then=[last]), pairs, tmp_path / "run")
+    assert_same_bits(newest(tmp_path / "run"), newest(tmp_path / "whole"))
