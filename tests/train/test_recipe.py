@@ -43,6 +43,7 @@ from wdsr.train.recipes import RECIPES
         ({"decay": 1.0}, r"decay must be in \(0, 1\)"),
         ({"cooldown": 5}, "cooldown must be with constant"),
         ({"cooldown": 6, "steps": 5, "schedule": "constant"}, "cooldown must be from 0 to steps"),
+        ({"degradation": "nix"}, "degradation must be one of .*photo.*, not 'nix'"),
         ({"candidates": 0}, "candidates must be from 1"),
         ({"weight_decay": 0.1}, "weight_decay must be with adamw"),
         ({"distillation": 0.5}, "a teacher and a distillation weight above 0 go together"),
@@ -162,7 +163,7 @@ def test_named_recipes_survive_json(name: str) -> None:
     assert Recipe.from_dict(stored) == recipe
     assert stored == recipe.to_dict()  # a checkpoint is compared in this form
     network = stored["network"]
-    parts = name.removesuffix("-tune").split("-")
+    parts = name.removesuffix("-tune").removesuffix("-photo").split("-")
     assert parts[1:] == [network["block"], str(network["blocks"]), f"x{recipe.network.scale}"]
 
 
@@ -192,7 +193,7 @@ def test_the_fields_that_checkpoints_hold() -> None:
     assert {name: values[name] for name in stage} == stage
     assert values.keys() - stage.keys() == {
         *("network", "optimizer", "weight_decay", "clip", "ema", "seed"),
-        *("start", "teacher", "then"),
+        *("degradation", "start", "teacher", "then"),
     }
     assert Recipe.from_dict({"network": values["network"], "steps": 7}) == Recipe(steps=7)
     assert values["network"] == {
