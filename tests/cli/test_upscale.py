@@ -505,7 +505,8 @@ def test_help(wdsr: Wdsr) -> None:
     options = (
         "-i --input -o --output -s --scale --width --height --max-side -n --model -t --tile "
         "--backend --device --threads -x --self-ensemble -f --format -q --quality --suffix "
-        "--precision -r --recursive -y --overwrite -v --verbose --version"
+        "--precision -r --recursive -y --overwrite -v --verbose --strict --strip-private "
+        "--drop-tags --consistent --version"
     )
     assert set(options.split()) < set(ran.out.decode().replace(",", "").split())
     bare = wdsr()

@@ -56,7 +56,7 @@ class Large:
             return None
         pictures.check_format(kind, height, width)
         passes = upscaler.passes(head.height, head.width, head.white)
-        if len(passes) == 1 and not upscaler.self_ensemble:
+        if len(passes) == 1 and not upscaler.self_ensemble and not upscaler.consistent:
             scale = passes[0].card.scale
             whole = (height, width) == (head.height * scale, head.width * scale)
             if whole and (picture := stream.opened(source, head.kind)):
@@ -64,7 +64,7 @@ class Large:
         if pyramid:
             raise PictureError(
                 f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
-                "upright) at a scale that the model has, without self-ensemble"
+                "upright) at a scale that the model has, without self-ensemble or --consistent"
             )
         return None
 
@@ -84,6 +84,16 @@ class Large:
         """Model, engine and precision."""
         name = type(self.backend).__name__.removesuffix("Backend")
         return f"{self.backend.card.title}, {name}, {self.backend.precision}, row by row"
+
+    @property
+    def lost(self) -> list[str]:
+        """What the result will not hold, a line each."""
+        return stream.carried(self.picture, self.kind) + pictures.noted(self.picture.facts)
+
+    def without_private(self) -> Large:
+        """Without position and serial numbers."""
+        self.picture.facts = self.picture.facts.without_private()
+        return self
 
     def digest(self) -> bytes:
         """SHA-256 of the file."""
