@@ -223,7 +223,7 @@ def test_a_wide_picture_has_low_tiles() -> None:
 
 @pytest.mark.parametrize("kind", stream.KINDS)
 def test_all_that_a_file_holds_is_carried_or_told(kind: stream.Kind, tmp_path: Path) -> None:
-    """As when the picture is held in memory, but that a tiled TIFF has no EXIF."""
+    """As when the picture is held in memory, but that a tiled TIFF has neither EXIF nor IPTC."""
     exif = Image.Exif()
     exif[0x010F] = "a camera"
     given: dict[str, Any] = {
