@@ -44,7 +44,7 @@ KINDS: tuple[Kind, ...] = ("png", "jpeg", "tiff")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
 LARGE = 100_000_000  # pixels of a result that is not to be held in memory
-MOST = 96 * 2**20  # bytes of a row of tiles of the result; two of them are held
+MOST = 40 * 2**20  # bytes of a row of tiles of the result; two of them are held
 _SPACES = {
     "srgb": (3, "uchar"),
     "rgb16": (3, "ushort"),
@@ -337,6 +337,9 @@ class _Writer(threading.Thread):
             self._rows.stop()
 
     def _save(self, image: Any) -> None:
+        image = image.copy()
+        # One thread of libvips' own: each holds rows, and the engine wants the processors.
+        image.set_type(vips().GValue.gint_type, "concurrency", 1)
         facts, saving, file = self._picture.facts, self._saving, str(self._file)
         shape = (*self._size, self._picture.channels)
         facts = facts.enlarged(_of_no_room(shape, self._picture.dtype), None)
