@@ -216,6 +216,8 @@ class Batch:
 
     def _large(self, job: Job) -> Large | None:
         settings = self._settings
+        if settings.best_effort:  # what is left of a damaged picture is taken whole
+            return None
         try:
             kind = settings.format or pictures.format_of(job.target)
         except UsageError:  # told in its turn, after what is wrong with the file itself
@@ -239,6 +241,7 @@ class Batch:
                 large = large.without_private()
             work.lost = self._lost(large.lost)
             self._results.prepare(work.job.target.parent)
+            large.rehearse(self._settings.limits)
             work.large, work.before, work.engine = large, large.size, large.engine
         return work
 
@@ -261,7 +264,7 @@ class Batch:
         return work
 
     def _enlarge_large(self, work: _Work, large: Large, tick: Callable[[int, int], None]) -> None:
-        """Read, enlarge and write at once. Not read again in the end, as that holds it whole."""
+        """Read, enlarge and write at once. In the end only the result's header is read again."""
         settings = self._settings
         fine = max(95, large.picture.facts.fine_quality or 0)
         saving = Saving(settings.quality or fine, settings.compression, settings.pyramid)
@@ -270,7 +273,13 @@ class Batch:
             lambda part: large.write(part, saving, tick),
             work.digest,
             work.replaces,
-            lambda part: None,
+            lambda part: isolation.verify(
+                part,
+                name=work.job.target_name,
+                width=large.result[0],
+                height=large.result[1],
+                whole=False,
+            ),
         )
         work.outcome = Outcome(
             work.job,

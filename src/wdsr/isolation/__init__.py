@@ -66,14 +66,31 @@ def read(
     return picture
 
 
-def verify(path: Path, *, name: str, height: int, width: int, frames: int = 1) -> None:
-    """Read a file that was just written, as anyone would; raises WriteError if that fails."""
-    pixels = height * width
-    header = Header(width=width, height=height, frames=frames)
+def walk(path: Path, name: str, header: Header, limits: Limits) -> tuple[int, int]:
+    """Decode a large file row by row, keep nothing, and return (height, width).
+
+    Of JPEG, PNG or TIFF. Raises as `read` does.
+    """
     with _worker() as worker:
-        options = {"path": str(path.absolute()), "name": name, "max_pixels": pixels}
+        options = {"path": str(path.absolute()), "name": name, "rows": True}
+        height, width = worker.ask("walk", options, b"", header, limits)
+    return height, width
+
+
+def verify(
+    path: Path, *, name: str, height: int, width: int, frames: int = 1, whole: bool = True
+) -> None:
+    """Read a file that was just written, as anyone would; raises WriteError if that fails.
+
+    whole: if not, only the header of a large one.
+    """
+    header = Header(width=width, height=height, frames=frames)
+    task = "size" if whole else "walk"
+    with _worker() as worker:
+        options: dict[str, Any] = {"path": str(path.absolute()), "name": name}
+        options |= {"max_pixels": height * width} if whole else {"rows": False}
         try:
-            size = worker.ask("size", options, b"", header, Limits())
+            size = tuple(worker.ask(task, options, b"", header, Limits()))
         except PictureError as error:
             raise errors.WriteError(
                 f"{name}: was written but cannot be read again ({error}); try another --format"
