@@ -12,10 +12,10 @@ import pytest
 import torch
 from tests.train.helpers import Pixels, assert_same_bits, short
 
-from wdsr.degrade import MARGIN
+from wdsr.degrade import MARGIN, Preset
 from wdsr.errors import TrainingError
 from wdsr.resize import resize
-from wdsr.train.data import Cut, Degraded, Pairs, Preset, stream
+from wdsr.train.data import Cut, Degraded, Pairs, stream
 from wdsr.train.feed import Resident, corners, feed, gather
 from wdsr.train.recipe import Stage
 

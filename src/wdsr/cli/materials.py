@@ -61,8 +61,8 @@ def pictures(
     shown: Any,
 ) -> tuple[Source, list[Pair] | None]:
     """The source of patches and the held-out pairs, packed if need be, with a bar in `shown`."""
-    from wdsr.degrade import MARGIN
-    from wdsr.train.data import Degraded, Pairs, Preset
+    from wdsr.degrade import MARGIN, Preset
+    from wdsr.train.data import Degraded, Pairs
     from wdsr.train.pack import is_pack, pack
     from wdsr.train.validate import validation_pairs
 

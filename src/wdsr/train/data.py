@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from wdsr.degrade import preset
 from wdsr.errors import TrainingError
 from wdsr.train.pack import check_patch
 from wdsr.train.pictures import Pixels
@@ -158,18 +157,6 @@ class Degraded(Source):
     def __reduce__(self) -> tuple[Any, ...]:
         """See `Source.__reduce__`."""
         return type(self), (self.folder, self.scale, self.degrade, self.margin)
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A degradation by its name, so that it can be sent to a worker process."""
-
-    name: str
-    scale: int
-
-    def __call__(self, hr: Pixels, rng: np.random.Generator) -> Pixels:
-        """See `wdsr.degrade.preset`."""
-        return preset(self.name, self.scale)(hr, rng)
 
 
 def stream(seed: int, step: int, place: int) -> np.random.Generator:
