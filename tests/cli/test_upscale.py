@@ -788,7 +788,7 @@ def test_grey_stays_grey(wdsr: Wdsr) -> None:
 @pytest.mark.parametrize(
     ("sharpness", "words"),
     [
-        ("0.5", ["has no softer model", "wdsr-b-8-x4"]),
+        ("0.5", ["has no softer model", "wdsr-b-8"]),
         ("2", ["from 0 to 1"]),
         ("much", ["--sharpness"]),
     ],

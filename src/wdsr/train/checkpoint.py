@@ -39,6 +39,9 @@ def save(run: Path, state: State, *, trunk: bool = False) -> Path:
         raise TrainingError(
             f"{path}: cannot write this checkpoint ({error.strerror}); older ones are unharmed"
         ) from error
+    for other in _files(run, trunk=trunk):
+        if _step(other) == state["step"] and other != path:
+            other.unlink()  # of the same step: this one is the newer
     for old in _files(run, trunk=trunk)[1 if trunk else KEPT :]:
         old.unlink()
     return path
