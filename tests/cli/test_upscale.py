@@ -794,7 +794,7 @@ def test_grey_stays_grey(wdsr: Wdsr) -> None:
     ],
 )
 def test_sharpness_that_cannot_be(wdsr: Wdsr, sharpness: str, words: list[str]) -> None:
-    ran = wdsr("upscale", "a.png", "--sharpness", sharpness)
+    ran = wdsr("upscale", "a.png", "-n", "wdsr-b-8", "--sharpness", sharpness)
     assert ran.code == 2
     assert len(ran.lines) == 1
     assert all(word in ran.lines[0] for word in words)
