@@ -53,6 +53,7 @@ class Trainee:
             lr=torch.zeros((), device=fabric.device) if self._on_gpu else 0.0,
             weight_decay=weight_decay,
             fused=True,
+            capturable=self._on_gpu,
         )
         self._average = [p.detach().clone() for p in self.parameters]
         self._kept: list[torch.Tensor] = []
