@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import wdsr
 from wdsr import picture, zoo
-from wdsr.degrade import preset
+from wdsr.degrade import Preset
 from wdsr.files import list_files
 
 Pixels = NDArray[np.uint8]
@@ -53,7 +53,7 @@ def main() -> None:
 
 def _measure(name: str, scale: int, kind: str, hrs: list[Pixels]) -> tuple[float, float, float]:
     """Means of Y-PSNR, block strength and seconds."""
-    upscaler, make = wdsr.load(name, scale=scale), preset(kind, scale)
+    upscaler, make = wdsr.load(name, scale=scale), Preset(kind, scale)
     rows = []
     for number, whole in enumerate(hrs):
         hr = whole[: whole.shape[0] // scale * scale, : whole.shape[1] // scale * scale]

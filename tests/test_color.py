@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2ycbcr
 
-from wdsr.color import extend_under_alpha, luma
+from wdsr.color import extend_under_alpha, luma, within_neighbours
 
 
 @pytest.mark.parametrize(
@@ -125,3 +125,30 @@ def test_what_is_hidden_cannot_show_not_even_nan() -> None:
     alpha = np.ones((6, 6), np.float32)
     alpha[2:4, 2:4] = 0
     np.testing.assert_array_equal(extend_under_alpha(image, alpha), np.full_like(image, 0.25))
+
+
+def test_alpha_has_no_echo_beyond_its_neighbours() -> None:
+    lr = np.zeros((8, 9), np.uint8)
+    lr[:, 4:] = 255
+    ringing = lr.repeat(3, 0).repeat(3, 1).astype(int)
+    ringing[:, :9] += 3  # far from the edge, on its transparent side
+    ringing[:, -9:] -= 3
+    ringing[:, 9:15] = 128  # within a pixel of the edge
+    result = within_neighbours(ringing.astype(np.uint8), lr)
+    assert set(result[:, :9].flat) == {0}
+    assert set(result[:, -9:].flat) == {255}
+    assert set(result[:, 9:15].flat) == {128}
+    assert result.dtype == np.uint8
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.floats(1, 4), st.integers(0, 99))
+def test_clipped_alpha_stays_within_the_input_at_any_size(
+    height: int, width: int, scale: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    lr = rng.random((height, width), np.float32)
+    size = round(height * scale), round(width * scale)
+    result = within_neighbours(rng.uniform(-1, 2, size).astype(np.float32), lr)
+    assert result.shape == size
+    assert lr.min() <= result.min()
+    assert result.max() <= lr.max()

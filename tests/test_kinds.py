@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wdsr import picture as pictures
-from wdsr.errors import PictureError, UsageError
+from wdsr.errors import LossWarning, PictureError, UsageError
 from wdsr.kinds import from_array, to_array, to_picture
 from wdsr.picture import Picture
 
@@ -192,6 +192,14 @@ def test_a_picture_too_long_for_its_format_is_refused_before_the_work() -> None:
     long = pictures.encode(Picture(np.zeros((1, 9000, 3), np.uint8)), "webp")
     with pytest.raises(PictureError, match="18000 x 2"):
         kind_of(long)
+
+
+def test_what_a_path_would_lose_is_warned_of_before_the_work(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    pictures.write(Picture(np.full((3, 4, 3), 9, np.uint8), dpi=(300, 300)), source)
+    with pytest.warns(LossWarning, match=r"a\.png: ppm cannot carry the resolution"):
+        kind_of(source, output=tmp_path / "a.ppm")
+    kind_of(source)  # is silent: warnings are errors here
 
 
 def test_a_picture_comes_back_as_it_is() -> None:

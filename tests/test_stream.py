@@ -219,3 +219,35 @@ def test_a_wide_picture_has_low_tiles() -> None:
     row = plan.core[0] * plan.width * 3 * plan.scale**2
     assert row <= stream.MOST or plan.core[0] == 16
     assert plan.core[1] > 16
+
+
+@pytest.mark.parametrize("kind", stream.KINDS)
+def test_all_that_a_file_holds_is_carried_or_told(kind: stream.Kind, tmp_path: Path) -> None:
+    """As when the picture is held in memory, but that a tiled TIFF has neither EXIF nor IPTC."""
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    given: dict[str, Any] = {
+        "exif": exif.tobytes(),
+        "xmp": b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>',
+        "iptc": b"\x1c\x02\x05\x00\x05Title",
+        "comment": "by hand",
+    }
+    picture = pictures.Picture(photograph(20, 30, 3, np.uint8), dpi=(300, 300), **given)
+    source, target = tmp_path / "in.jpg", tmp_path / f"out.{kind}"
+    pictures.write(picture, source)
+    found = stream.opened(source, "jpeg")
+    assert found is not None
+    write(found, target, kind)
+    result = pictures.read(target)
+    told = " ".join(stream.carried(found, kind))
+    assert result.dpi == pytest.approx((600, 600), abs=0.1)
+    assert result.notes == ()
+    for name, value in given.items():
+        kept = getattr(result, name)
+        if name == "exif":
+            kept = kept and b"a camera" in kept
+        elif name == "comment" and kind == "png":
+            kept = b"by hand" in dict(result.chunks)[b"iTXt"]
+        else:
+            kept = kept == value
+        assert bool(kept) != (name.lower() in told.lower())

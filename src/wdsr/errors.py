@@ -62,6 +62,10 @@ class WriteError(PictureError):
     """The result cannot be written."""
 
 
+class LossWarning(UserWarning):
+    """An output that Python code asked for does not hold all that its input did."""
+
+
 class ModelError(WdsrError):
     """A model file is missing, damaged, or does not fit what was asked."""
 

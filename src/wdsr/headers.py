@@ -237,6 +237,28 @@ def _boxes(data: bytes, header: Header, most_frames: int) -> None:
         _frame(header, int.from_bytes(match[1], "big"), int.from_bytes(match[2], "big"))
 
 
+def _jxl(data: bytes, header: Header, most_frames: int) -> None:
+    """JPEG XL: the size that its codestream begins with. Source: ISO/IEC 18181-1, SizeHeader."""
+    at = 2
+    if data[:2] != b"\xff\x0a":  # a container: in one part, or in several with numbers
+        whole, part = (data.find(kind, 0, 1 << 20) for kind in (b"jxlc", b"jxlp"))
+        at = whole + 6 if whole >= 0 else part + 10
+    bits = int.from_bytes(data[at : at + 16], "little")
+
+    def take(count: int) -> int:
+        nonlocal bits
+        value, bits = bits & (1 << count) - 1, bits >> count
+        return value
+
+    def side() -> int:
+        return (take(5) + 1) * 8 if small else take((9, 13, 18, 30)[take(2)]) + 1
+
+    small = take(1)
+    height = side()
+    ratio = (0, 1, 1.2, 4 / 3, 1.5, 16 / 9, 1.25, 2)[take(3)]
+    _frame(header, int(height * ratio) if ratio else side(), height)
+
+
 def _bmp(data: bytes, header: Header, most_frames: int) -> None:
     (length,) = struct.unpack_from("<I", data, 14)
     if length == 12:
@@ -262,6 +284,7 @@ _WALKS: dict[bytes, _Walk] = {
     rb"II[*+]\0|MM\0[*+]": _tiff,
     rb"GIF8[79]a": _gif,
     rb".{4}ftyp": _boxes,
+    rb"\xff\x0a|.{4}JXL ": _jxl,
     rb"BM": _bmp,
     rb"P[1-7][\s#]": _pnm,
 }

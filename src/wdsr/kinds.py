@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wdsr import picture as pictures
-from wdsr.errors import PictureError, UsageError
+from wdsr.errors import LossWarning, PictureError, UsageError
 from wdsr.picture import Picture
 
 Back = Callable[[Picture], Any]
@@ -86,6 +87,8 @@ def to_picture(
     output: where to write, for a path; beside the input with `name` added if None.
     size: from (height, width) to those of the larger picture.
 
+    Warns (LossWarning) of all that a file held and the result will not.
+
     Raises UsageError for any other kind and for an option that `x` has no use
     for, PictureError if a file cannot be read, or its result not be written.
     """
@@ -98,7 +101,7 @@ def to_picture(
     if isinstance(x, (bytes, bytearray, memoryview)):
         picture = pictures.read(bytes(x))
         kind = picture.format or "png"
-        _check_fits(picture, kind, size)
+        _check_fits(picture, kind, size, "the picture")
         return picture, lambda p: pictures.encode(p, kind)
     if isinstance(x, (str, Path)):
         path = Path(x)
@@ -106,7 +109,7 @@ def to_picture(
         if target.exists():
             raise PictureError(f"{target}: exists already; give another output")
         picture = pictures.read(path)
-        _check_fits(picture, pictures.format_of(target), size)
+        _check_fits(picture, pictures.format_of(target), size, str(path))
 
         def write(picture: Picture) -> Path:
             pictures.write(picture, target)
@@ -122,7 +125,8 @@ def to_picture(
     )
 
 
-def _check_fits(picture: Picture, kind: str, size: Callable[[int, int], Size]) -> None:
-    """Refuse what the format cannot hold before the long work, not after."""
-    height, width = size(picture.height, picture.width)
-    pictures.check_format(kind, height, width, alpha=picture.alpha is not None)
+def _check_fits(picture: Picture, kind: str, size: Callable[[int, int], Size], name: str) -> None:
+    """Refuse what the format cannot hold before the long work, and warn of what it will lose."""
+    sizes = [size(page.height, page.width) for page in picture.pages]
+    for line in (*pictures.noted(picture), *pictures.check_output(picture, kind, sizes)):
+        warnings.warn(f"{name}: {line}", LossWarning, stacklevel=4)

@@ -5,13 +5,16 @@ of tiles, and libvips encodes the rows before. What waits between them is bounde
 so memory grows with the picture's width but not with its height.
 
 This is for plain pictures, which large ones are: one page, upright, of 8 or 16 bits,
-grey or RGB, enlarged by a whole factor the model has. Profile, EXIF and XMP are
-carried. `opened` says no to anything else.
+grey or RGB, enlarged by a whole factor the model has. `opened` says no to anything
+else. What the file holds beside its pixels is carried as `formats` does it, but
+that a TIFF made so has neither EXIF nor IPTC.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import mmap
+import shutil
 import struct
 import threading
 import zlib
@@ -21,13 +24,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from wdsr import formats
 from wdsr import picture as pictures
 from wdsr.backends import Backend
 from wdsr.errors import PictureError
+from wdsr.formats import jpeg, png
+from wdsr.formats.base import UndecodableError
+from wdsr.formats.vips import vips
 from wdsr.inference import plan_tiles, run_plan, tile_runner
-from wdsr.picture import _vips as vips
+from wdsr.picture import Picture
 from wdsr.resize import reflect
 from wdsr.tiling import Box, TilePlan
 
@@ -37,14 +44,13 @@ KINDS: tuple[Kind, ...] = ("png", "jpeg", "tiff")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
 LARGE = 100_000_000  # pixels of a result that is not to be held in memory
-MOST = 96 * 2**20  # bytes of a row of tiles of the result; two of them are held
+MOST = 40 * 2**20  # bytes of a row of tiles of the result; two of them are held
 _SPACES = {
     "srgb": (3, "uchar"),
     "rgb16": (3, "ushort"),
     "b-w": (1, "uchar"),
     "grey16": (1, "ushort"),
 }
-_CARRIED = ("icc-profile-data", "exif-data", "xmp-data")
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,9 @@ def header(source: Path) -> Header:
     """
     try:
         with source.open("rb") as file:
-            kind = pictures._sniff(file.read(64), str(source))
+            kind = formats.sniff(file.read(64))
+    except PictureError as error:
+        raise PictureError(f"{source}: {error}") from error
     except OSError as error:
         raise PictureError(f"{source}: cannot be read ({error.strerror})") from error
     loader = pictures.FORMATS[kind].loader
@@ -95,13 +103,14 @@ def header(source: Path) -> Header:
 class Opened:
     """A plain picture that can be read row by row, once, from the top."""
 
-    def __init__(self, image: Any, name: str) -> None:
+    def __init__(self, image: Any, name: str, facts: Picture) -> None:
+        """facts: all that the file holds, of pixels that take no room."""
         self.height, self.width = int(image.height), int(image.width)
         self.channels = int(image.bands)
         deep = image.format == "ushort"
         self.dtype: np.dtype[Any] = np.dtype(np.uint16 if deep else np.uint8)
         self.white = 65535.0 if deep else 255.0
-        self.image, self.name = image, name
+        self.image, self.name, self.facts = image, name, facts
         self._region = vips().Region.new(image)
         self._rows = np.empty((0, self.width, self.channels), self.dtype)
         self._top = 0  # of the rows that are held
@@ -148,9 +157,45 @@ def opened(source: Path, kind: str) -> Opened | None:
         several = image.get("n-pages") if image.get_typeof("n-pages") else 1
         turned = image.get("orientation") if image.get_typeof("orientation") else 1
         plain = _SPACES.get(image.interpretation) == (image.bands, image.format)
-        return Opened(image, str(source)) if plain and several == 1 and turned < 2 else None
+        if not plain or several != 1 or turned >= 2:
+            return None
+        dtype = np.uint8 if image.format == "uchar" else np.uint16
+        pixels = _of_no_room((image.height, image.width, image.bands), dtype)
+        facts = _facts(source, kind, Picture(pixels))
+        return Opened(image, str(source), facts) if facts else None
     except vips().Error as error:
         raise _unreadable(str(source), error) from error
+
+
+def _facts(source: Path, kind: str, picture: Picture) -> Picture | None:
+    """What the file holds beside its pixels; None where the whole file must be looked at."""
+    codec = formats.codec(kind)
+    with (
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        try:
+            if kind == "tiff":
+                codec.check_tags(data)
+            facts: Picture = codec.annotated(data, picture)
+            return dataclasses.replace(facts, format=kind)
+        except (PictureError, UndecodableError):
+            return None
+
+
+def _of_no_room(shape: tuple[int, int, int], dtype: DTypeLike) -> Rows:
+    """Black pixels that are all the same one."""
+    return np.broadcast_to(np.zeros((1, 1, 1), dtype), shape)
+
+
+def carried(picture: Opened, kind: Kind) -> list[str]:
+    """What the result will not hold of a picture, a line each; see `picture.lost`."""
+    told = [*pictures.lost(picture.facts, kind)]
+    # libvips writes tiled TIFF, but no EXIF into it, and of IPTC a quarter.
+    for name, block in (("EXIF", picture.facts.exif), ("IPTC", picture.facts.iptc)):
+        if kind == "tiff" and block:
+            told.append(f"tiff, when it is written row by row, cannot carry the {name}")
+    return told
 
 
 def _unreadable(name: str, error: Any) -> PictureError:
@@ -292,20 +337,32 @@ class _Writer(threading.Thread):
             self._rows.stop()
 
     def _save(self, image: Any) -> None:
-        source = self._picture.image
-        scale = self._size[0] / self._picture.height
-        # Dots an inch grow with the pixels, so that the size in print stays.
-        image = image.copy(xres=source.xres * scale, yres=source.yres * scale)
-        for field in _CARRIED:
-            if source.get_typeof(field):
-                image.set_type(vips().GValue.blob_type, field, source.get(field))
-        saving, file = self._saving, str(self._file)
-        keep = vips().ForeignKeep.ICC | vips().ForeignKeep.EXIF | vips().ForeignKeep.XMP
+        image = image.copy()
+        # One thread of libvips' own: each holds rows, and the engine wants the processors.
+        image.set_type(vips().GValue.gint_type, "concurrency", 1)
+        facts, saving, file = self._picture.facts, self._saving, str(self._file)
+        shape = (*self._size, self._picture.channels)
+        facts = facts.enlarged(_of_no_room(shape, self._picture.dtype), None)
+        nothing = vips().ForeignKeep.NONE
         if self._kind == "png":
-            image.pngsave(file, compression=saving.compression, filter="up", keep=keep)
+            image.pngsave(file, compression=saving.compression, filter="up", keep=nothing)
+            # After the header chunk, in place of a resolution that libvips makes up.
+            _insert(self._file, 33, png.head(facts), instead_of=b"\0\0\0\x09pHYs", length=21)
         elif self._kind == "jpeg":
-            image.jpegsave(file, Q=saving.quality, keep=keep)
+            whole = saving.quality >= 90 or facts.full_colour
+            subsampling = "off" if whole else "on"
+            image.jpegsave(file, Q=saving.quality, subsample_mode=subsampling, keep=nothing)
+            _insert(self._file, 2, jpeg.head(facts))
         else:
+            across, down = facts.dpi or (25.4, 25.4)
+            image = image.copy(xres=across / 25.4, yres=down / 25.4)
+            for field, blob in (
+                ("icc-profile-data", facts.icc),
+                ("xmp-data", facts.xmp),
+            ):
+                if blob:
+                    image.set_type(vips().GValue.blob_type, field, blob)
+            keep = vips().ForeignKeep
             image.tiffsave(
                 file,
                 compression="deflate",
@@ -316,8 +373,24 @@ class _Writer(threading.Thread):
                 pyramid=saving.pyramid,
                 bigtiff=self._picture.dtype.itemsize * image.bands * image.width * image.height
                 > 2**31,
-                keep=keep,
+                resunit="inch",
+                keep=keep.ICC | keep.XMP,
             )
+
+
+def _insert(file: Path, at: int, head: bytes, *, instead_of: bytes = b"", length: int = 0) -> None:
+    """Put bytes into a file, in constant memory; in place of so many that begin like these."""
+    other = file.with_name(f"{file.name}.head")
+    try:
+        with file.open("rb") as source, other.open("wb") as target:
+            target.write(source.read(at) + head)
+            if instead_of and source.read(len(instead_of)) == instead_of:
+                at += length
+            source.seek(at)
+            shutil.copyfileobj(source, target, 1 << 20)
+        other.replace(file)
+    finally:
+        other.unlink(missing_ok=True)
 
 
 def _as_image(chunks: Iterator[bytes]) -> Any:

@@ -16,7 +16,8 @@ from wdsr import backends, zoo
 from wdsr.backends import Backend
 from wdsr.blend import softened
 from wdsr.choose import Choice, candidates, choose
-from wdsr.color import extend_under_alpha
+from wdsr.color import extend_under_alpha, within_neighbours
+from wdsr.consistent import back_projected
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
 from wdsr.kinds import to_picture
@@ -114,6 +115,7 @@ class Upscaler:
         self_ensemble: bool = False,
         deterministic: bool = False,
         sharpness: float | None = None,
+        consistent: bool = False,
     ) -> None:
         """Nothing is loaded yet, but unknown models, backends and the like raise here.
 
@@ -125,6 +127,8 @@ class Upscaler:
         deterministic: leave nothing to measurements: the same bytes on any machine
             with the same processor and versions. "auto" precision is then float32.
         sharpness: of a GAN model, 0 (as its pixel model) to 1; None leaves it as it is.
+        consistent: afterwards move the result by as little as is needed so that,
+            made small again, it is the input; see `wdsr.consistent`.
         """
         for name, number in (("tile", tile), ("threads", threads)):
             if number is not None and number < 1:
@@ -142,6 +146,7 @@ class Upscaler:
         if deterministic and precision == "auto":
             precision = "float32"
         self.sharpness = sharpness
+        self.consistent = consistent
         self._options: dict[str, Any] = {
             "precision": precision,
             "device": device,
@@ -175,6 +180,7 @@ class Upscaler:
             "device": self._options["device"],
             "self_ensemble": self.self_ensemble,
             "sharpness": self.sharpness,
+            "consistent": self.consistent,
         }
 
     @overload
@@ -219,27 +225,49 @@ class Upscaler:
     ) -> Picture:
         """A larger picture of the same kind: mode, bit depth, profile and the rest.
 
+        Pages and frames are enlarged one by one. Resolution grows with the pixels,
+        so that the size in print stays.
+
         Raises UsageError if the target is smaller than the picture, PictureError
         for pixels that are not numbers.
         """
-        height, width = self.target.size(picture.height, picture.width)
-        _check_finite(picture)
-        passes = self._passes(picture)
-        colour, alpha = picture.pixels, picture.alpha
-        # An alpha channel that is the same everywhere needs no network.
-        flat = alpha is not None and (alpha == alpha.flat[0]).all()
-        layers = 1 if alpha is None or flat else 2
-        if alpha is not None and not flat:
-            colour = extend_under_alpha(colour, alpha)
+        name = self.choice(picture).model  # one for all pages, or frames would flicker
+        jobs = [self._job(page, name) for page in picture.pages]
+        tick = _counter(on_progress, jobs, self.tile)
+        pages = []
+        for number, job in enumerate(jobs, 1):
+            try:
+                pages.append(self._enlarge_page(job, tick))
+            except PictureError as error:
+                kind = "frame" if picture.timing else "page"
+                where = f"{kind} {number}: " if len(jobs) > 1 else ""
+                raise PictureError(f"{where}{error}") from error
+        return dataclasses.replace(pages[0], others=tuple(pages[1:]), timing=picture.timing)
 
-        tick = _counter(on_progress, layers, passes, picture, self.tile)
-        pixels = self._enlarge(colour, passes, (height, width), picture.white, tick)
-        if alpha is not None and flat:
-            alpha = np.full((height, width), alpha.flat[0], alpha.dtype)
+    def sizes(self, picture: Picture) -> list[tuple[int, int]]:
+        """(height, width) of each page of the result. Raises as `Target.size` does."""
+        return [self.target.size(page.height, page.width) for page in picture.pages]
+
+    def _job(self, page: Picture, name: str) -> _Job:
+        height, width = self.target.size(page.height, page.width)
+        passes = self.passes(page.height, page.width, page.white, name)
+        # An alpha channel that is the same everywhere needs no network.
+        flat = page.alpha is not None and bool((page.alpha == page.alpha.flat[0]).all())
+        return _Job(page, (height, width), passes, flat)
+
+    def _enlarge_page(self, job: _Job, tick: Callable[[], None]) -> Picture:
+        page, size = job.page, job.size
+        _check_finite(page)
+        colour, alpha = page.pixels, page.alpha
+        if alpha is not None and not job.flat:
+            colour = extend_under_alpha(colour, alpha)
+        pixels = self._enlarge(colour, job.passes, size, page.white, tick)
+        if alpha is not None and job.flat:
+            alpha = np.full(size, alpha.flat[0], alpha.dtype)
         elif alpha is not None:
-            grey = self._enlarge(alpha[..., None], passes, (height, width), picture.white, tick)
-            alpha = np.clip(grey[..., 0], 0, picture.white)
-        return dataclasses.replace(picture, pixels=pixels, alpha=alpha)
+            grey = self._enlarge(alpha[..., None], job.passes, size, page.white, tick)
+            alpha = np.clip(within_neighbours(grey[..., 0], alpha), 0, page.white)
+        return page.enlarged(pixels, alpha)
 
     def choice(self, picture: Picture) -> Choice:
         """The model for a picture: the one asked for, or with "auto" the one that suits it."""
@@ -307,7 +335,7 @@ class Upscaler:
             s = backend.card.scale
             last = number == len(passes) and size == (work.shape[0] * s, work.shape[1] * s)
             # Only a result that needs no further step may be rounded.
-            kind = dtype if last else np.dtype(np.float32)
+            kind = dtype if last and not self.consistent else np.dtype(np.float32)
             work = run_tiles(
                 work,
                 backend,
@@ -319,6 +347,8 @@ class Upscaler:
             )
         if work.shape[:2] != size:
             work = resize(work, size=size)
+        if self.consistent and passes:
+            work = back_projected(work, image.astype(np.float32) / np.float32(white), dtype=dtype)
         return work if work.dtype == dtype else quantise(work, white, dtype)
 
 
@@ -333,6 +363,7 @@ def load(
     tile: int | None = None,
     self_ensemble: bool = False,
     sharpness: float | None = None,
+    consistent: bool = False,
 ) -> Upscaler:
     """A model ready to enlarge pictures.
 
@@ -353,7 +384,23 @@ def load(
         tile=tile,
         self_ensemble=self_ensemble,
         sharpness=sharpness,
+        consistent=consistent,
     )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One page to enlarge."""
+
+    page: Picture
+    size: tuple[int, int]  # (height, width) of the result
+    passes: Sequence[Backend]
+    flat: bool  # alpha is the same everywhere
+
+    @property
+    def layers(self) -> int:
+        """Images that go through the network: colour, and alpha that is not flat."""
+        return 1 if self.page.alpha is None or self.flat else 2
 
 
 def chain(scale: float, available: Sequence[int]) -> list[int]:
@@ -386,18 +433,14 @@ def _no_larger(tile: int | None, height: int, width: int) -> int | None:
     return None if tile is None else min(tile, max(height, width))
 
 
-def _counter(
-    on_progress: OnProgress,
-    layers: int,
-    passes: Sequence[Backend],
-    picture: Picture,
-    tile: int | None,
-) -> Callable[[], None]:
+def _counter(on_progress: OnProgress, jobs: Sequence[_Job], tile: int | None) -> Callable[[], None]:
     """A function to call after each tile, which reports how many of all are done."""
-    total, height, width = 0, picture.height, picture.width
-    for backend in passes:
-        fitting = _no_larger(tile, height, width)
-        total += layers * len(plan_tiles(height, width, backend, fitting))
-        height, width = height * backend.card.scale, width * backend.card.scale
+    total = 0
+    for job in jobs:
+        height, width = job.page.height, job.page.width
+        for backend in job.passes:
+            fitting = _no_larger(tile, height, width)
+            total += job.layers * len(plan_tiles(height, width, backend, fitting))
+            height, width = height * backend.card.scale, width * backend.card.scale
     done = itertools.count(1)
     return lambda: on_progress(next(done), total)

@@ -162,6 +162,17 @@ def test_pack_and_train_from_it(wdsr: Wdsr, data: None) -> None:
     assert wdsr(*call, "--data", "hr", "--lr", "small", "-o", "runs/c").code == 0
 
 
+def test_lr_is_degraded_on_the_fly(wdsr: Wdsr, data: None) -> None:
+    Path("photo.toml").write_text('degradation = "photo"\n' + TINY)
+    call = ["train", "photo.toml", "--data", "hr", "--precision", "float32", "--steps", "2"]
+    assert wdsr(*call, "--valid", "hr", "-o", "runs/photo", "--log-every", "1").code == 0
+    plain = ["train", "tiny.toml", *call[2:], "--valid", "hr", "-o", "runs/plain"]
+    assert wdsr(*plain, "--log-every", "1").code == 0
+    logs = [Path(f"runs/{name}/log.csv").read_text() for name in ("photo", "plain")]
+    assert logs[0] != logs[1]
+    one_line(wdsr(*call, "--lr", "hr"), 2, "exclude each other")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

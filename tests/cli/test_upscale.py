@@ -505,7 +505,8 @@ def test_help(wdsr: Wdsr) -> None:
     options = (
         "-i --input -o --output -s --scale --width --height --max-side -n --model -t --tile "
         "--backend --device --threads -x --self-ensemble -f --format -q --quality --suffix "
-        "--precision -r --recursive -y --overwrite -v --verbose --version"
+        "--precision -r --recursive -y --overwrite -v --verbose --strict --strip-private "
+        "--drop-tags --consistent --version"
     )
     assert set(options.split()) < set(ran.out.decode().replace(",", "").split())
     bare = wdsr()
@@ -787,13 +788,13 @@ def test_grey_stays_grey(wdsr: Wdsr) -> None:
 @pytest.mark.parametrize(
     ("sharpness", "words"),
     [
-        ("0.5", ["has no softer model", "wdsr-b-8-x4"]),
+        ("0.5", ["has no softer model", "wdsr-b-8"]),
         ("2", ["from 0 to 1"]),
         ("much", ["--sharpness"]),
     ],
 )
 def test_sharpness_that_cannot_be(wdsr: Wdsr, sharpness: str, words: list[str]) -> None:
-    ran = wdsr("upscale", "a.png", "--sharpness", sharpness)
+    ran = wdsr("upscale", "a.png", "-n", "wdsr-b-8", "--sharpness", sharpness)
     assert ran.code == 2
     assert len(ran.lines) == 1
     assert all(word in ran.lines[0] for word in words)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from wdsr.degrade import MARGIN, PRESETS, preset
+from wdsr.degrade import MARGIN, PRESETS, Preset
 from wdsr.degrade.sheet import sheet
 from wdsr.errors import UsageError
 from wdsr.metrics import psnr
@@ -20,7 +20,7 @@ from wdsr.resize import resize
 def test_every_preset_gives_lr_of_the_right_size(name: str, scale: int) -> None:
     hr = skimage.data.astronaut()[:122, :150]
     before = hr.copy()
-    make = preset(name, scale)
+    make = Preset(name, scale)
     first, again = (make(hr, np.random.default_rng(5)) for _ in range(2))
     assert first.shape == (122 // scale, 150 // scale, 3)
     assert first.dtype == np.uint8
@@ -32,10 +32,10 @@ def test_every_preset_gives_lr_of_the_right_size(name: str, scale: int) -> None:
 def test_classical_is_the_fields_own_lr_to_the_last_bit(scale: int) -> None:
     hr = skimage.data.chelsea()[: 296 // scale * scale, : 448 // scale * scale]
     lr = resize(hr, scale=1 / scale)
-    assert np.array_equal(preset("classical", scale)(hr, np.random.default_rng()), lr)
+    assert np.array_equal(Preset("classical", scale)(hr, np.random.default_rng()), lr)
     # A patch with its margin is as good as the whole picture.
     wide = hr[10 * scale : 50 * scale, 20 * scale : 60 * scale]
-    cut = preset("classical", scale)(wide, np.random.default_rng())[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    cut = Preset("classical", scale)(wide, np.random.default_rng())[MARGIN:-MARGIN, MARGIN:-MARGIN]
     assert np.array_equal(cut, lr[10 + MARGIN : 50 - MARGIN, 20 + MARGIN : 60 - MARGIN])
 
 
@@ -44,7 +44,7 @@ def test_the_presets_grow_worse_from_mild_to_harsh() -> None:
     lr = resize(hr, scale=1 / 4)
 
     def score(name: str) -> float:
-        made = (preset(name, 4)(hr, np.random.default_rng(seed)) for seed in range(40))
+        made = (Preset(name, 4)(hr, np.random.default_rng(seed)) for seed in range(40))
         return float(np.median([min(psnr(image, lr, data_range=255), 60) for image in made]))
 
     scores = [score(name) for name in ("mild", "photo", "harsh")]
@@ -52,31 +52,31 @@ def test_the_presets_grow_worse_from_mild_to_harsh() -> None:
     assert scores[1] > 26  # most of what `photo` makes is lightly damaged
 
 
-def test_a_fifth_of_photo_is_without_damage() -> None:
+def test_a_quarter_of_photo_is_without_damage() -> None:
     hr = skimage.data.coffee()[:64, :64]
     lr = resize(hr, scale=1 / 2)
-    make, random = preset("photo", 2), np.random.default_rng(0)
+    make, random = Preset("photo", 2), np.random.default_rng(0)
     clean = [np.array_equal(make(hr, random), lr) for _ in range(600)]
-    assert np.mean(clean) == pytest.approx(0.2, abs=0.05)  # three deviations
+    assert np.mean(clean) == pytest.approx(0.24, abs=0.05)  # three deviations
 
 
 def test_what_cannot_be_degraded_is_refused() -> None:
     with pytest.raises(UsageError, match="no degradation 'foto': choose classical, table, mild"):
-        preset("foto", 4)
+        Preset("foto", 4)
     with pytest.raises(UsageError, match="scale must be at least 1, not 0"):
-        preset("photo", 0)
+        Preset("photo", 0)
     random = np.random.default_rng()
     with pytest.raises(UsageError, match="2 x 8 is too small for x4"):
-        preset("photo", 4)(np.zeros((8, 2, 3), np.uint8), random)
+        Preset("photo", 4)(np.zeros((8, 2, 3), np.uint8), random)
     for image in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.float32)):
         with pytest.raises(UsageError, match="must be"):
-            preset("photo", 4)(image, random)  # type: ignore[arg-type]
+            Preset("photo", 4)(image, random)  # type: ignore[arg-type]
 
 
 def test_photo_does_not_starve_training() -> None:
     """A step of 8 patches takes 200 ms on one core; degrading them at most a tenth of it."""
     hr = skimage.data.astronaut()[: (32 + 2 * MARGIN) * 4, : (32 + 2 * MARGIN) * 4]
-    make, random = preset("photo", 4), np.random.default_rng(0)
+    make, random = Preset("photo", 4), np.random.default_rng(0)
     times = []
     for _ in range(3):
         began = time.process_time()

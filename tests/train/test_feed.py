@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.train.helpers import Pixels, short
+from tests.train.helpers import Pixels, assert_same_bits, short
 
+from wdsr.degrade import MARGIN, Preset
 from wdsr.errors import TrainingError
 from wdsr.resize import resize
 from wdsr.train.data import Cut, Degraded, Pairs, stream
@@ -127,11 +128,16 @@ def test_degraded_patches_have_no_border_of_their_own(pairs: Pairs) -> None:
     """With a margin, LR is what is cut from the whole picture's LR, up to rounding."""
     source = Degraded(pairs.folder, 2, lambda hr, rng: resize(hr, scale=0.5), margin=4)
     lr, hr = source.batch(seed=0, step=0, places=range(30), patch=6)
+    even = 0
     for place in range(30):
-        cut = pairs.cut(stream(0, 0, place), 6 + 8)
-        whole = cut.of(pairs.lr[cut.which], 14, 1)[4:-4, 4:-4].astype(int)
-        np.testing.assert_allclose(lr[place], whole, atol=1)
-        np.testing.assert_array_equal(hr[place], cut.of(pairs.hr[cut.which], 14, 2)[8:-8, 8:-8])
+        cut = source.cut(stream(0, 0, place), 2 * (6 + 8))
+        np.testing.assert_array_equal(hr[place], cut.of(pairs.hr[cut.which], 28, 1)[8:-8, 8:-8])
+        if cut.y % 2 == cut.x % 2 == 0:  # where it lies on the grid of the whole picture's LR
+            on_grid = Cut(cut.which, cut.y // 2, cut.x // 2, cut.turn, cut.flip)
+            whole = on_grid.of(pairs.lr[cut.which], 14, 1)[4:-4, 4:-4].astype(int)
+            np.testing.assert_allclose(lr[place], whole, atol=1)
+            even += 1
+    assert 3 < even < 20
 
 
 def test_degrading_needs_no_lr_in_the_pack(pairs: Pairs, tmp_path: Path) -> None:
@@ -148,3 +154,13 @@ def test_a_degradation_of_another_size_is_named(pairs: Pairs) -> None:
         TrainingError, match=r"made uint8 \(12, 12, 3\) of \(12, 12, 3\), not .*6, 6"
     ):
         source.batch(seed=0, step=0, places=[0], patch=6)
+
+
+def test_a_preset_travels_by_its_name(pairs: Pairs) -> None:
+    source = Degraded(pairs.folder, 2, Preset("photo", 2), margin=MARGIN)
+    recipe = short(steps=2, batch=2)
+    alone, helped = (
+        list(feed(source, recipe, 0, fabric=fabric(), workers=workers)) for workers in (0, 1)
+    )
+    assert_same_bits([list(step) for step in alone], [list(step) for step in helped])
+    assert len(pickle.dumps(source)) < 1000

@@ -43,6 +43,7 @@ from wdsr.train.recipes import RECIPES
         ({"decay": 1.0}, r"decay must be in \(0, 1\)"),
         ({"cooldown": 5}, "cooldown must be with constant"),
         ({"cooldown": 6, "steps": 5, "schedule": "constant"}, "cooldown must be from 0 to steps"),
+        ({"degradation": "nix"}, "degradation must be one of .*photo.*, not 'nix'"),
         ({"candidates": 0}, "candidates must be from 1"),
         ({"weight_decay": 0.1}, "weight_decay must be with adamw"),
         ({"distillation": 0.5}, "a teacher and a distillation weight above 0 go together"),
@@ -162,8 +163,10 @@ def test_named_recipes_survive_json(name: str) -> None:
     assert Recipe.from_dict(stored) == recipe
     assert stored == recipe.to_dict()  # a checkpoint is compared in this form
     network = stored["network"]
-    parts = name.removesuffix("-tune").split("-")
-    assert parts[1:] == [network["block"], str(network["blocks"]), f"x{recipe.network.scale}"]
+    parts = [part for part in name.split("-") if part not in ("tune", "photo", "gan")]
+    assert parts[-1] == f"x{recipe.network.scale}"
+    if network["family"] == "wdsr":
+        assert parts[1:-1] == [network["block"], str(network["blocks"])]
 
 
 @pytest.mark.parametrize("family", ["nothing", 7, None])
@@ -192,7 +195,7 @@ def test_the_fields_that_checkpoints_hold() -> None:
     assert {name: values[name] for name in stage} == stage
     assert values.keys() - stage.keys() == {
         *("network", "optimizer", "weight_decay", "clip", "ema", "seed"),
-        *("start", "teacher", "then"),
+        *("degradation", "start", "teacher", "adversary", "then"),
     }
     assert Recipe.from_dict({"network": values["network"], "steps": 7}) == Recipe(steps=7)
     assert values["network"] == {
@@ -299,11 +302,15 @@ def test_what_is_wrong_in_any_stage_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_written_recipe_reads_back(name: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
+    patch = RECIPES[name].patch  # a discriminator may want the same in all stages
     recipe = dataclasses.replace(
         RECIPES[name],
         start='a "name"\\é',
         losses={"l1": 1, "frequency": 0.05},
-        then=[Stage(steps=2, losses={"mse": 1.0}), Stage(steps=3, schedule="constant", cooldown=1)],
+        then=[
+            Stage(steps=2, patch=patch, losses={"mse": 1.0}),
+            Stage(steps=3, patch=patch, schedule="constant", cooldown=1),
+        ],
     )
     recipe.write(path)
     assert Recipe.read(path) == recipe
@@ -330,4 +337,4 @@ def test_recipes_agree_as_far_as_they_do_the_same() -> None:
     assert not short.agrees(dataclasses.replace(long, ema=0.9), 10)
     more = dataclasses.replace(short, then=[Stage(steps=5)])
     assert short.agrees(more, 50)
-    assert not Recipe(steps=5000).agrees(Recipe(steps=6000), 510)
+    assert not Recipe(steps=600).agrees(Recipe(steps=700), 510)

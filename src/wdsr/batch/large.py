@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wdsr import isolation, stream
 from wdsr import picture as pictures
-from wdsr import stream
-from wdsr.errors import PictureError, UsageError
-from wdsr.headers import Limits, check_header
+from wdsr.errors import DamageError, PictureError, UsageError
+from wdsr.headers import Header, Limits, check_header
 
 if TYPE_CHECKING:
     from wdsr.backends import Backend
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Large:
-    """A picture that is to be enlarged row by row: decoded here, not in a process of its own."""
+    """A picture that is to be enlarged row by row: decoded here, once a worker has tried it."""
 
     source: Path
     picture: stream.Opened
@@ -48,15 +48,16 @@ class Large:
         if pyramid and kind != "tiff":
             raise UsageError("only TIFF holds a pyramid: give the result a name like .tif")
         limits = limits or Limits()
-        if kind not in stream.KINDS or not _may_be(source, limits, pyramid):
+        if kind not in stream.KINDS or not _may_be(upscaler, source, limits, pyramid):
             return None
+        # From here on a decoder of ours sees the file: only now, as few files get here.
         head = stream.header(source)
         height, width = upscaler.target.size(head.height, head.width)
         if height * width < stream.LARGE and not pyramid:
             return None
         pictures.check_format(kind, height, width)
         passes = upscaler.passes(head.height, head.width, head.white)
-        if len(passes) == 1 and not upscaler.self_ensemble:
+        if len(passes) == 1 and not upscaler.self_ensemble and not upscaler.consistent:
             scale = passes[0].card.scale
             whole = (height, width) == (head.height * scale, head.width * scale)
             if whole and (picture := stream.opened(source, head.kind)):
@@ -64,7 +65,7 @@ class Large:
         if pyramid:
             raise PictureError(
                 f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
-                "upright) at a scale that the model has, without self-ensemble"
+                "upright) at a scale that the model has, without self-ensemble or --consistent"
             )
         return None
 
@@ -85,6 +86,23 @@ class Large:
         name = type(self.backend).__name__.removesuffix("Backend")
         return f"{self.backend.card.title}, {name}, {self.backend.precision}, row by row"
 
+    @property
+    def lost(self) -> list[str]:
+        """What the result will not hold, a line each."""
+        return stream.carried(self.picture, self.kind) + pictures.noted(self.picture.facts)
+
+    def without_private(self) -> Large:
+        """Without position and serial numbers."""
+        self.picture.facts = self.picture.facts.without_private()
+        return self
+
+    def rehearse(self, limits: Limits) -> None:
+        """Let a worker decode all of it and keep nothing. Raises as `isolation.read` does."""
+        width, height = self.size
+        header = Header(width=width, height=height)
+        if isolation.walk(self.source, str(self.source), header, limits) != (height, width):
+            raise DamageError(f"{self.source}: is not the picture it was a moment ago; try again")
+
     def digest(self) -> bytes:
         """SHA-256 of the file."""
         with self.source.open("rb") as file:
@@ -103,13 +121,19 @@ class Large:
 _LEAST_BYTES = 1_000_000
 
 
-def _may_be(source: Path, limits: Limits, pyramid: bool) -> bool:
-    """Whether a file deserves a closer look; its header is held against the limits first."""
+def _may_be(upscaler: Upscaler, source: Path, limits: Limits, pyramid: bool) -> bool:
+    """Whether a file deserves a closer look, by its header, which is read without a decoder.
+
+    Raises LimitError.
+    """
     if not source.is_file():
         return False
     length = source.stat().st_size
     if length > limits.bytes or length == 0 or (length < _LEAST_BYTES and not pyramid):
         return False
     with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        check_header(data, str(source), limits)  # type: ignore[arg-type]
-    return True
+        header = check_header(data, str(source), limits)  # type: ignore[arg-type]
+    if not header.pixels or pyramid:
+        return pyramid
+    height, width = upscaler.target.size(header.height, header.width)
+    return height * width >= stream.LARGE

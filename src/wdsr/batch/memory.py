@@ -21,6 +21,7 @@ def check_room(picture: Picture, height: int, width: int) -> None:
     Raises LimitError.
     """
     bands = picture.pixels.shape[2] + (picture.alpha is not None)
+    bands *= len(picture.pages)
     needed = 2 * height * width * bands * picture.pixels.itemsize  # the result, and encoded
     free = free_memory() if needed > _SMALL else None
     if free is not None and needed > free:

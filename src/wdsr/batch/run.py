@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from wdsr import isolation
 from wdsr import picture as pictures
@@ -21,6 +21,8 @@ from wdsr.batch.large import Large
 from wdsr.batch.memory import check_room
 from wdsr.batch.plan import STREAM, Job
 from wdsr.batch.results import Results, unwritable
+from wdsr.batch.settings import Outcome, Settings, Size
+from wdsr.consistent import measured
 from wdsr.errors import (
     DamageError,
     LimitError,
@@ -29,51 +31,12 @@ from wdsr.errors import (
     WdsrError,
 )
 from wdsr.files import read_file
-from wdsr.headers import Limits
 from wdsr.stream import Saving
 
 if TYPE_CHECKING:
     from wdsr.choose import Choice
     from wdsr.picture import Picture
     from wdsr.upscale import Upscaler
-
-Size = tuple[int, int]  # (width, height)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to read and write; what shapes a result is marked `shapes`, for the manifest."""
-
-    format: str | None = dataclasses.field(default=None, metadata={"shapes": True})
-    quality: int | None = dataclasses.field(default=None, metadata={"shapes": True})
-    compression: int = dataclasses.field(default=3, metadata={"shapes": True})  # of PNG
-    pyramid: bool = dataclasses.field(default=False, metadata={"shapes": True})  # of TIFF
-    best_effort: bool = dataclasses.field(default=False, metadata={"shapes": True})
-    overwrite: bool = False  # replace whatever has a result's name
-    resume: bool = False  # replace our own older results; take whole unremembered ones as done
-    limits: Limits = dataclasses.field(default_factory=Limits)
-
-    @property
-    def shaping(self) -> dict[str, object]:
-        """What shapes a result."""
-        fields = dataclasses.fields(self)
-        return {f.name: getattr(self, f.name) for f in fields if f.metadata.get("shapes")}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a job."""
-
-    job: Job
-    status: Literal["done", "skipped", "failed"]
-    error: WdsrError | None = None
-    before: Size | None = None
-    after: Size | None = None
-    seconds: float = 0.0
-    engine: str = ""  # model, engine, precision
-    choice: Choice | None = None  # which model was taken and why
-    warning: str = ""  # what is wrong with a picture that was taken all the same
-
 
 OnTile = Callable[[Job, int, int], None]  # (job, tiles done, tiles in all)
 
@@ -89,6 +52,8 @@ class _Work:
     replaces: bool | None = False
     kind: str = ""  # format of the result
     warning: str = ""
+    lost: tuple[str, ...] = ()
+    residual: str = ""
     picture: Picture | None = None
     large: Large | None = None  # instead, if it is enlarged row by row
     before: Size = (0, 0)
@@ -185,21 +150,30 @@ class Batch:
                 work.outcome = Outcome(job, "skipped")
                 return work
             picture, work.warning = self._decode(data, job)
-            height, width = self._upscaler.target.size(picture.height, picture.width)
+            sizes = self._upscaler.sizes(picture)
             work.kind = self._settings.format or (
                 (picture.format or "png")
                 if job.target == STREAM
                 else pictures.format_of(job.target)
             )
-            pictures.check_format(work.kind, height, width, alpha=picture.alpha is not None)
-            check_room(picture, height, width)
+            work.lost = self._lost(
+                [*pictures.check_output(picture, work.kind, sizes), *pictures.noted(picture)]
+            )
+            check_room(picture, *max(sizes))
             if job.target != STREAM:
                 self._results.prepare(job.target.parent)
             work.picture, work.before = picture, (picture.width, picture.height)
         return work
 
+    def _lost(self, lines: list[str]) -> tuple[str, ...]:
+        if lines and self._settings.strict:
+            raise PictureError(f"{'; '.join(lines)} (refused by --strict)")
+        return tuple(lines)
+
     def _large(self, job: Job) -> Large | None:
         settings = self._settings
+        if settings.best_effort:  # what is left of a damaged picture is taken whole
+            return None
         try:
             kind = settings.format or pictures.format_of(job.target)
         except UsageError:  # told in its turn, after what is wrong with the file itself
@@ -219,7 +193,11 @@ class Batch:
         if work.replaces is None:
             work.outcome = Outcome(work.job, "skipped")
         else:
+            if self._settings.strip_private:
+                large = large.without_private()
+            work.lost = self._lost(large.lost)
             self._results.prepare(work.job.target.parent)
+            large.rehearse(self._settings.limits)
             work.large, work.before, work.engine = large, large.size, large.engine
         return work
 
@@ -236,22 +214,36 @@ class Batch:
                 work.result = self._upscaler.upscale_picture(work.picture, tick)
                 work.engine = self._upscaler.describe(work.picture)
                 work.choice = self._upscaler.choice(work.picture)
+                if self._settings.measure:
+                    work.residual = measured(work.result, work.picture)
         work.picture = work.large = None
         return work
 
     def _enlarge_large(self, work: _Work, large: Large, tick: Callable[[int, int], None]) -> None:
-        """Read, enlarge and write at once. Not read again in the end, as that holds it whole."""
+        """Read, enlarge and write at once. In the end only the result's header is read again."""
         settings = self._settings
-        saving = Saving(settings.quality or 95, settings.compression, settings.pyramid)
+        fine = max(95, large.picture.facts.fine_quality or 0)
+        saving = Saving(settings.quality or fine, settings.compression, settings.pyramid)
         self._results.put(
             work.job,
             lambda part: large.write(part, saving, tick),
             work.digest,
             work.replaces,
-            lambda part: None,
+            lambda part: isolation.verify(
+                part,
+                name=work.job.target_name,
+                width=large.result[0],
+                height=large.result[1],
+                whole=False,
+            ),
         )
         work.outcome = Outcome(
-            work.job, "done", before=large.size, after=large.result, engine=large.engine
+            work.job,
+            "done",
+            before=large.size,
+            after=large.result,
+            engine=large.engine,
+            lost=work.lost,
         )
 
     def _write(self, work: _Work) -> Outcome:
@@ -264,11 +256,12 @@ class Batch:
                     compression=self._settings.compression,
                 )
                 after = work.result.width, work.result.height
+                frames = len(work.result.pages)
                 work.result = None  # verifying takes as much memory again
                 if work.job.target == STREAM:
                     _send(content)
                 else:
-                    self._put(work, content, after)
+                    self._put(work, content, after, frames)
                 work.outcome = Outcome(
                     work.job,
                     "done",
@@ -277,29 +270,33 @@ class Batch:
                     engine=work.engine,
                     choice=work.choice,
                     warning=work.warning,
+                    lost=work.lost,
+                    residual=work.residual,
                 )
         work.result = None
         assert work.outcome is not None
         return dataclasses.replace(work.outcome, seconds=work.seconds)
 
-    def _put(self, work: _Work, content: bytes, size: Size) -> None:
+    def _put(self, work: _Work, content: bytes, size: Size, frames: int) -> None:
         name = work.job.target_name
 
         def verify(part: Path) -> None:
-            isolation.verify(part, name=name, width=size[0], height=size[1])
+            isolation.verify(part, name=name, width=size[0], height=size[1], frames=frames)
 
         self._results.put(work.job, content, work.digest, work.replaces, verify)
 
     def _decode(self, data: bytes, job: Job) -> tuple[Picture, str]:
         """The picture, and what is wrong with it if it was read all the same."""
-        limits = self._settings.limits
+        settings, warning = self._settings, ""
+        options: dict[str, Any] = {"name": job.name, "limits": settings.limits}
+        options["drop_tags"] = settings.drop_tags
         try:
-            return isolation.read(data, name=job.name, limits=limits), ""
+            picture = isolation.read(data, **options)
         except DamageError as error:
-            if not self._settings.best_effort:
+            if not settings.best_effort:
                 raise
-            picture = isolation.read(data, name=job.name, limits=limits, best_effort=True)
-            return picture, str(error)
+            picture, warning = isolation.read(data, **options, best_effort=True), str(error)
+        return picture.without_private() if settings.strip_private else picture, warning
 
     def _key(self) -> bytes:
         """SHA-256 of the model and of all settings that shape a result."""

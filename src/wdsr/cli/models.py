@@ -48,11 +48,18 @@ def _set5(scores: Mapping[str, Any]) -> str:
 
 def info(
     file: Annotated[str, typer.Argument(help="A picture, a model file, or MODEL-xSCALE.")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(help="A picture: how well do the two agree, when the larger is made small?"),
+    ] = None,
 ) -> None:
-    """Show the facts of a picture or of a model."""
+    """Show the facts of a picture or of a model, or compare a picture with its enlargement."""
     from wdsr import picture, zoo
 
     path = Path(file)
+    if other is not None:
+        _print_residual(picture.read(path, drop_tags=True), picture.read(other, drop_tags=True))
+        return
     models = [] if path.exists() else zoo.shipped()
     titles = {model.card.title: model for model in models}
     if file in titles:
@@ -62,7 +69,18 @@ def info(
     elif file.endswith(zoo.SUFFIXES):
         _print_model(zoo.read_model(path))
     else:
-        _print_picture(picture.read(path), path)
+        _print_picture(picture.read(path, drop_tags=True), path)
+
+
+def _print_residual(one: Picture, other: Picture) -> None:
+    from wdsr.consistent import measured
+
+    small, large = sorted((one, other), key=lambda picture: picture.width * picture.height)
+    if len(small.pages) != len(large.pages):
+        counts = f"{len(small.pages)} and {len(large.pages)}"
+        raise UsageError(f"the pictures have {counts} pages or frames and cannot be compared")
+    sizes = f"{large.width} x {large.height} of {small.width} x {small.height}"
+    typer.echo(f"{sizes}: {measured(large, small)}")
 
 
 def _print_model(model: Model) -> None:
@@ -81,15 +99,36 @@ def _print_model(model: Model) -> None:
 
 
 def _print_picture(picture: Picture, path: Path) -> None:
+    from wdsr.picture import KINDS
+
     kind = "grey" if picture.pixels.shape[2] == 1 else "RGB"
     kind += " + alpha" if picture.alpha is not None else ""
     profile = f"ICC, {len(picture.icc)} bytes" if picture.icc else "none (sRGB assumed)"
-    typer.echo(str(path))
-    typer.echo(f"  format   {picture.format}")
-    typer.echo(f"  size     {picture.width} x {picture.height}")
-    typer.echo(f"  pixels   {kind}, {picture.pixels.dtype}")
-    typer.echo(f"  profile  {profile}")
-    if picture.exif:
-        typer.echo(f"  EXIF     {len(picture.exif)} bytes")
+    lines = [
+        ("format", f"{picture.format}"),
+        ("size", f"{picture.width} x {picture.height}"),
+        ("pixels", f"{kind}, {picture.pixels.dtype}"),
+        ("profile", profile),
+    ]
+    if picture.quality:
+        halved = "" if picture.full_colour else ", colour at a lower resolution"
+        lines.append(("quality", f"about {picture.quality} of 100{halved}"))
+    for name, block in (("EXIF", picture.exif), ("XMP", picture.xmp), ("IPTC", picture.iptc)):
+        if block:
+            lines.append((name, f"{len(block)} bytes"))
     if picture.dpi:
-        typer.echo(f"  print    {picture.dpi[0]:g} x {picture.dpi[1]:g} dpi")
+        lines.append(("print", f"{picture.dpi[0]:g} x {picture.dpi[1]:g} dpi"))
+    for key in ("comment", "text", "gamma"):
+        name, has = KINDS[key]
+        if has(picture):
+            lines.append(("and", name))
+    if picture.timing:
+        plays = f"{picture.timing.plays} times" if picture.timing.plays else "for ever"
+        seconds = sum(picture.timing.delays) / 1000
+        lines.append(("frames", f"{len(picture.pages)} in {seconds:g} s, {plays}"))
+    elif picture.others:
+        lines.append(("pages", f"{len(picture.pages)}"))
+    lines += [("note", note) for note in picture.notes]
+    typer.echo(str(path))
+    for name, text in lines:
+        typer.echo(f"  {name:8} {text}")

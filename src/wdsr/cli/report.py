@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from wdsr.batch.plan import Job
-    from wdsr.batch.run import Outcome, Size
+    from wdsr.batch.settings import Outcome, Size
 
 
 class Report:
@@ -51,7 +51,7 @@ class Report:
         key = job.source_name
         if key not in self._tiles:
             self._started += 1
-            name = "stdin" if job.name == "stdin" else job.source.name
+            name = _source(job)
             count = f"{self._started}/{self._total or '?'} " if self._total != 1 else ""
             self._tiles[key] = self._bar.add_task(one_line(count + name), total=total)
         self._bar.update(self._tiles[key], completed=done)
@@ -85,17 +85,20 @@ class Report:
         elif outcome.status == "done":
             if outcome.warning:
                 self._say(f"wdsr: taken all the same: {outcome.warning}")
+            for lost in outcome.lost:
+                self._say(f"wdsr: warning: {_source(outcome.job)}: {lost}")
             self._say(self._line(outcome))
 
     def _line(self, outcome: Outcome) -> str:
         job = outcome.job
-        source = "stdin" if job.name == "stdin" else job.source.name
+        source = _source(job)
         target = "stdout" if job.target_name == "-" else job.target_name
         line = f"{source} -> {target}: {_size(outcome.before)} -> {_size(outcome.after)}"
         line += f" in {outcome.seconds:.1f} s"
         if outcome.choice and (told := outcome.choice.tell(figures=self._verbose)):
             line += f"; {told}"
-        return f"{line} ({outcome.engine})" if self._verbose else line
+        line += f" ({outcome.engine})" if self._verbose else ""
+        return f"{line}; {outcome.residual}" if outcome.residual else line
 
     def _progress(self) -> str:
         done = sum(self.counts.values())
@@ -123,9 +126,17 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
         facts["model"] = outcome.choice.tell(figures=True)
     if outcome.warning:
         facts["warning"] = outcome.warning
+    if outcome.lost:
+        facts["lost"] = outcome.lost
+    if outcome.residual:
+        facts["residual"] = outcome.residual
     if outcome.error:
         facts |= {"error": type(outcome.error).__name__, "message": str(outcome.error)}
     return facts
+
+
+def _source(job: Job) -> str:
+    return "stdin" if job.name == "stdin" else job.source.name
 
 
 def _size(size: Size | None) -> str:

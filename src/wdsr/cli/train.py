@@ -6,15 +6,13 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from wdsr.cli import materials
 from wdsr.cli.common import bars, need
 from wdsr.errors import TrainingError, UsageError, WdsrError
-
-if TYPE_CHECKING:
-    from wdsr.train.recipe import Recipe
 
 _T = TypeVar("_T")
 
@@ -93,26 +91,28 @@ def train(
         "start": start,
     }
     changes = {name: value for name, value in changes.items() if value is not None}
-    chosen = faults.watch(lambda: dataclasses.replace(_recipe(recipe), **changes))
+    chosen = faults.watch(lambda: dataclasses.replace(materials.recipe_named(recipe), **changes))
     run = out or Path("runs") / Path(recipe).stem
     # What can be known before the work: everything wrong is said at once.
-    faults.watch(lambda: _look(data, lr, chosen))
+    faults.watch(lambda: materials.look(data, lr, chosen))
     if valid is not None:
-        faults.watch(lambda: _look(valid, valid_lr, None))
-    faults.watch(lambda: _writable(run))
+        faults.watch(lambda: materials.look(valid, valid_lr, None))
+    faults.watch(lambda: materials.check_writable(run))
     weights = teacher = None
     if chosen is not None:
-        weights = faults.watch(lambda: _weights(chosen.start, "start"))
-        teacher = faults.watch(lambda: _teacher(chosen))
+        weights = faults.watch(lambda: materials.weights(chosen.start, "start"))
+        teacher = faults.watch(lambda: materials.teacher(chosen))
         faults.watch(lambda: [weighted(s.losses, pretrained) for s in chosen.stages])
         faults.watch(lambda: resumable(run, chosen))
+        if chosen.degradation and (lr or valid_lr):
+            faults.add(UsageError("lr pictures and a recipe's degradation exclude each other"))
     faults.raise_all()
     assert chosen is not None
 
     rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
     with bars(quiet=rank > 0) as shown:
-        source, held_out = _pictures(
-            chosen.network.scale, data, lr, valid, valid_lr, cache or run.parent / "cache", shown
+        source, held_out = materials.pictures(
+            chosen, data, lr, valid, valid_lr, cache or run.parent / "cache", shown
         )
         check(chosen, source, devices * nodes, pretrained)
         keep_memory()
@@ -178,107 +178,3 @@ class _Faults:
         if self._found:
             usage = any(isinstance(fault, UsageError) for fault in self._found)
             raise (UsageError if usage else TrainingError)("; ".join(map(str, self._found)))
-
-
-def _recipe(name: str) -> Recipe:
-    from wdsr.train.recipe import Recipe
-    from wdsr.train.recipes import RECIPES
-
-    if name.endswith(".toml"):
-        return Recipe.read(Path(name))
-    if name not in RECIPES:
-        raise UsageError(f"no recipe {name!r}: choose {', '.join(RECIPES)}, or give a .toml file")
-    return RECIPES[name]
-
-
-def _look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
-    """Raise TrainingError if folders hold no pictures, or none that suit the recipe."""
-    from wdsr.train.pack import inspect, is_pack
-    from wdsr.train.pictures import list_pictures
-
-    if is_pack(folder):
-        return
-    if recipe is None:
-        for pictures in filter(None, (folder, lr)):
-            list_pictures(pictures)
-    else:
-        patch = max(stage.patch for stage in recipe.stages)
-        inspect(folder, recipe.network.scale, lr=lr, patch=patch)
-
-
-def _writable(run: Path) -> None:
-    """Raise TrainingError if a run folder cannot be made or written."""
-    there = next((p for p in (run, *run.parents) if p.exists()), Path())
-    if not there.is_dir():
-        raise TrainingError(f"{there}: is a file; choose another run folder with -o")
-    if not os.access(there, os.W_OK):
-        raise TrainingError(f"{there}: no permission to write; choose a run folder with -o")
-
-
-def _pictures(
-    scale: int,
-    data: Path,
-    lr: Path | None,
-    valid: Path | None,
-    valid_lr: Path | None,
-    cache: Path,
-    shown: Any,
-) -> tuple[Any, Any]:
-    """The source of patches and the held-out pairs, packed if need be."""
-    from wdsr.train.data import Pairs
-    from wdsr.train.pack import is_pack, pack
-    from wdsr.train.validate import validation_pairs
-
-    held_out = validation_pairs(valid, scale, lr=valid_lr) if valid else None
-    if is_pack(data):
-        return Pairs(data, scale), held_out
-    task = shown.add_task("reading pictures", total=None, text="")
-    packed = pack(
-        data,
-        cache,
-        scale,
-        lr=lr,
-        progress=lambda done, total: shown.update(task, completed=done, total=total),
-    )
-    shown.remove_task(task)
-    return Pairs(packed, scale), held_out
-
-
-def _weights(title: str | None, role: str) -> Any:
-    """The weights of MODEL-xSCALE, of a model file or of a run folder."""
-    if title is None:
-        return None
-    if Path(title).is_dir():
-        from wdsr.train.warm import run_weights
-
-        return run_weights(Path(title))
-    need("onnx")
-    from wdsr.backends.torch import read_weights
-
-    return read_weights(_model(title, role))
-
-
-def _teacher(recipe: Recipe) -> Any:
-    """The network that a recipe's distillation imitates."""
-    if recipe.teacher is None:
-        return None
-    need("onnx")
-    from wdsr.backends.torch import network_from_card, read_weights
-
-    model = _model(recipe.teacher, "teacher")
-    if model.card.scale != recipe.network.scale:
-        raise UsageError(f"teacher: {recipe.teacher} is not for x{recipe.network.scale}")
-    network = network_from_card(model.card)
-    network.load_state_dict(read_weights(model))
-    return network
-
-
-def _model(title: str, role: str) -> Any:
-    from wdsr import zoo
-
-    if title.endswith(zoo.SUFFIXES):
-        return zoo.read_model(Path(title))
-    name, _, scale = title.rpartition("-x")
-    if not name or not scale.isdecimal():
-        raise UsageError(f"{role} must be MODEL-xSCALE or a model file, not {title!r}")
-    return zoo.find(name, int(scale))

@@ -149,6 +149,19 @@ def upscale(
     events: Annotated[
         bool, typer.Option("--json", help="Print events on stdout, one JSON object a line.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse what would lose anything, instead of warning.")
+    ] = False,
+    strip_private: Annotated[
+        bool, typer.Option("--strip-private", help="Leave out GPS position and serial numbers.")
+    ] = False,
+    drop_tags: Annotated[
+        bool, typer.Option("--drop-tags", help="Read GeoTIFF and OME-TIFF too, without these tags.")
+    ] = False,
+    consistent: Annotated[
+        bool,
+        typer.Option("--consistent", help="Make the result, when made small again, be the input."),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Say which model, engine and precision.")
     ] = False,
@@ -170,7 +183,8 @@ def upscale(
         raise UsageError(f"compression must be from 0 to 9, not {compression}")
     isolation.start()  # gets ready while we and the engine do
     from wdsr.batch.plan import STREAM, Naming
-    from wdsr.batch.run import Batch, Settings
+    from wdsr.batch.run import Batch
+    from wdsr.batch.settings import Settings
     from wdsr.cli.dryrun import tell
     from wdsr.cli.report import Report
     from wdsr.upscale import Target, Upscaler
@@ -191,6 +205,7 @@ def upscale(
         self_ensemble=self_ensemble,
         deterministic=deterministic,
         sharpness=sharpness,
+        consistent=consistent,
     )
     settings = Settings(
         format=_format(format) if format else None,
@@ -198,6 +213,10 @@ def upscale(
         compression=compression,
         pyramid=pyramid,
         best_effort=best_effort,
+        strip_private=strip_private,
+        drop_tags=drop_tags,
+        strict=strict,
+        measure=verbose or consistent,
         overwrite=overwrite,
         resume=resume or watch,
         limits=_limits(limit or []),

@@ -36,8 +36,8 @@ def _photo(scale: int) -> Step:
     """What people have: mostly lightly damaged pictures, some bad ones, some without fault.
 
     The network is small: every kind of damage it must know costs it a little of all
-    others. So a fifth is classical LR, which keeps clean pictures crisp; a good third is
-    classical LR with light noise and JPEG; and heavy damage is rare.
+    others. So a quarter is classical LR, which keeps clean pictures crisp; half is classical
+    LR with noise and JPEG; other optics and two rounds of everything are the rest.
     """
     noise = either((0.6, gaussian((0, 6), grey=0.3)), (0.4, camera((0, 5))))
     compressed = jpeg((50, 95), colour_halved=0.75)
@@ -49,12 +49,12 @@ def _photo(scale: int) -> Step:
         scale, (0.75, 1.75), chain(sometimes(0.6, noise), sometimes(0.8, jpeg((40, 95))))
     )
     return either(
-        (0.20, shrink(scale)),
-        (0.38, chain(shrink(scale), sometimes(0.8, noise), compressed)),
-        (0.05, chain(shrink(scale), noise)),
-        (0.24, chain(optics, sometimes(0.7, noise), sometimes(0.85, jpeg((30, 95), 0.65)))),
-        (0.10, chain(twice, sometimes(0.8, jpeg((40, 95), 0.65)))),
-        (0.03, chain(optics, sometimes(0.5, noise), webp((40, 95)))),
+        (0.24, shrink(scale)),
+        (0.46, chain(shrink(scale), sometimes(0.8, noise), compressed)),
+        (0.06, chain(shrink(scale), noise)),
+        (0.14, chain(optics, sometimes(0.7, noise), sometimes(0.85, jpeg((30, 95), 0.65)))),
+        (0.08, chain(twice, sometimes(0.8, jpeg((40, 95), 0.65)))),
+        (0.02, chain(optics, sometimes(0.5, noise), webp((40, 95)))),
     )
 
 

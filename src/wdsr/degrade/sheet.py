@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
-from wdsr.degrade import preset
+from wdsr.degrade import Preset
 from wdsr.degrade.step import Pixels
 from wdsr.errors import UsageError
 
@@ -35,7 +35,7 @@ def sheet(
     LR pixels are shown as squares. Returns (H', W', 3) uint8. Raises UsageError
     for an unknown preset, a scale below 1 and a picture smaller than 8 LR pixels.
     """
-    makers = {name: preset(name, scale) for name in presets}
+    makers = {name: Preset(name, scale) for name in presets}
     side = min(side, *hr.shape[:2]) // scale * scale
     if side < 8 * scale:
         raise UsageError(f"{hr.shape[1]} x {hr.shape[0]} is too small for a sheet at x{scale}")

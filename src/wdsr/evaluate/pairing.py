@@ -160,7 +160,7 @@ def _endings(scale: int) -> list[str]:
 
 
 def _rgb8(path: Path) -> Image:
-    picture = pictures.read(path)
+    picture = pictures.read(path, single=True)
     pixels = picture.pixels
     if pixels.dtype != np.uint8:
         kind = {"uint16": "16-bit", "float32": "float"}[str(pixels.dtype)]

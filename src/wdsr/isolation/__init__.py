@@ -43,12 +43,14 @@ def read(
     name: str = "the picture",
     limits: Limits | None = None,
     best_effort: bool = False,
+    drop_tags: bool = False,
 ) -> Picture:
     """Decode a file's bytes in a worker; header first, see `check_header`.
 
     Example: `picture = read(Path("photo.jpg").read_bytes(), name="photo.jpg")`
 
     best_effort: a damaged file gives what can be decoded of it.
+    drop_tags: as for `picture.read`.
 
     Raises PictureError as `picture.read` does, LimitError if the header declares
     too much, DecoderError if the decoder crashes or takes too much memory or time.
@@ -56,6 +58,7 @@ def read(
     limits = limits or Limits()
     header = check_header(data, name, limits)
     options = {"name": name, "max_pixels": limits.pixels, "best_effort": best_effort}
+    options["drop_tags"] = drop_tags
     with _worker() as worker:
         picture: Picture = worker.ask("read", options, data, header, limits)
     if picture.height * picture.width > limits.pixels:  # the header has lied
@@ -63,14 +66,31 @@ def read(
     return picture
 
 
-def verify(path: Path, *, name: str, height: int, width: int) -> None:
-    """Read a file that was just written, as anyone would; raises WriteError if that fails."""
-    pixels = height * width
-    header = Header(width=width, height=height)
+def walk(path: Path, name: str, header: Header, limits: Limits) -> tuple[int, int]:
+    """Decode a large file row by row, keep nothing, and return (height, width).
+
+    Of JPEG, PNG or TIFF. Raises as `read` does.
+    """
     with _worker() as worker:
-        options = {"path": str(path.absolute()), "name": name, "max_pixels": pixels}
+        options = {"path": str(path.absolute()), "name": name, "rows": True}
+        height, width = worker.ask("walk", options, b"", header, limits)
+    return height, width
+
+
+def verify(
+    path: Path, *, name: str, height: int, width: int, frames: int = 1, whole: bool = True
+) -> None:
+    """Read a file that was just written, as anyone would; raises WriteError if that fails.
+
+    whole: if not, only the header of a large one.
+    """
+    header = Header(width=width, height=height, frames=frames)
+    task = "size" if whole else "walk"
+    with _worker() as worker:
+        options: dict[str, Any] = {"path": str(path.absolute()), "name": name}
+        options |= {"max_pixels": height * width} if whole else {"rows": False}
         try:
-            size = worker.ask("size", options, b"", header, Limits())
+            size = tuple(worker.ask(task, options, b"", header, Limits()))
         except PictureError as error:
             raise errors.WriteError(
                 f"{name}: was written but cannot be read again ({error}); try another --format"

@@ -58,6 +58,8 @@ def _answer(options: dict[str, Any], data: bytearray) -> list[wire.Part]:
 
     task, name = options.pop("task"), options["name"]
     try:
+        if task == "walk":
+            return wire.pack(("done", _walk(Path(options["path"]), name, options["rows"])))
         if task == "size":
             found = picture.read(Path(options.pop("path")), **options)
             return wire.pack(("done", (found.height, found.width)))
@@ -70,6 +72,25 @@ def _answer(options: dict[str, Any], data: bytearray) -> list[wire.Part]:
     except Exception as error:  # nothing that a file holds may be more than that file's fault
         fault = f"its decoder fails ({type(error).__name__}: {error}); it is damaged or unusual"
         return wire.pack(("DamageError", f"{name}: {' '.join(fault.split())}"))
+
+
+def _walk(path: Path, name: str, rows: bool) -> tuple[int, int]:
+    """(height, width) of a large file, and maybe a look at all its rows, of which none is kept."""
+    from wdsr import formats
+    from wdsr.formats.vips import vips
+
+    with path.open("rb") as file:
+        kind = formats.sniff(file.read(64))
+    try:
+        loader = f"{formats.FORMATS[kind].loader}load"
+        image = vips().Operation.call(loader, str(path), access="sequential", fail_on="warning")
+        if rows:
+            image.avg()
+    except vips().Error as error:
+        reason = " ".join(error.detail.split())
+        fault = f"cannot be decoded as {kind} ({reason}); it is damaged, cut short or unusual"
+        raise errors.DamageError(f"{name}: {fault}") from error
+    return image.height, image.width
 
 
 def _limit(seconds: float, room: int | None) -> None:

@@ -23,7 +23,7 @@ Degrade = Callable[[Pixels, np.random.Generator], Pixels]
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a patch lies, in LR pixels, and how it is laid."""
+    """Where a patch lies, in cells (LR pixels, or HR pixels), and how it is laid."""
 
     which: int  # picture
     y: int
@@ -32,7 +32,7 @@ class Cut:
     flip: bool  # left to right, after the turn
 
     def of(self, image: Pixels, patch: int, scale: int) -> Pixels:
-        """The patch, (s*p, s*p, 3), of an image `scale` times larger than LR."""
+        """The patch of `patch` cells, (s*p, s*p, 3), of an image with `scale` pixels a cell."""
         y, x, side = self.y * scale, self.x * scale, patch * scale
         crop = np.rot90(image[y : y + side, x : x + side], self.turn)
         return crop[:, ::-1] if self.flip else crop
@@ -44,9 +44,11 @@ class Source:
     >>> lr, hr = source.batch(seed=0, step=7, places=range(16), patch=48)  # doctest: +SKIP
     """
 
+    cell: int  # HR pixels between the places where a cut may begin
+
     def __init__(self, folder: Path, scale: int) -> None:
         self.folder = folder
-        self.scale = scale
+        self.scale = self.cell = scale
         try:
             index = json.loads((folder / "index.json").read_text())
             self.names: list[str] = index["names"]
@@ -81,22 +83,21 @@ class Source:
         raise NotImplementedError
 
     def cut(self, rng: np.random.Generator, patch: int, candidates: int = 1) -> Cut:
-        """Where to cut: the most detailed of some random places."""
+        """Where to cut `patch` cells: the most detailed of some random places."""
         cuts = [self._random_cut(rng, patch) for _ in range(candidates)]
         return max(cuts, key=lambda cut: self._detail(cut, patch)) if candidates > 1 else cuts[0]
 
     def _random_cut(self, rng: np.random.Generator, patch: int) -> Cut:
         which = int(np.searchsorted(self._cumulative, rng.random(), side="right"))
-        height, width = self.sizes[which]
+        height, width = (side * self.scale // self.cell for side in self.sizes[which])
         y, x = int(rng.integers(height - patch + 1)), int(rng.integers(width - patch + 1))
         return Cut(which, y, x, int(rng.integers(4)), bool(rng.integers(2)))
 
     def _detail(self, cut: Cut, patch: int) -> float:
         """Mean step between neighbouring pixels, in green, seen at LR's sampling."""
-        s = self.scale
-        y, x = cut.y * s, cut.x * s
-        image = self.hr[cut.which][y : y + patch * s : s, x : x + patch * s : s, 1]
-        green = image.astype(np.int16)
+        cell, s = self.cell, self.scale
+        y, x, side = cut.y * cell, cut.x * cell, patch * cell
+        green = self.hr[cut.which][y : y + side : s, x : x + side : s, 1].astype(np.int16)
         return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean())
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -122,7 +123,7 @@ class Pairs(Source):
 
 
 class Degraded(Source):
-    """LR made on the fly, by a function of (HR patch, rng) -> LR patch.
+    """LR made on the fly, by a function of (HR patch, rng) -> LR patch, cut at any HR pixel.
 
     degrade: gets (s*q, s*q, 3) uint8, returns (q, q, 3) uint8, and takes every
         random number from the rng it is given.
@@ -132,7 +133,7 @@ class Degraded(Source):
 
     def __init__(self, folder: Path, scale: int, degrade: Degrade, margin: int = 0) -> None:
         super().__init__(folder, scale)
-        self.degrade, self.margin = degrade, margin
+        self.degrade, self.margin, self.cell = degrade, margin, 1
 
     def check(self, patch: int) -> None:
         """See `Source.check`."""
@@ -141,8 +142,8 @@ class Degraded(Source):
     def draw(self, rng: np.random.Generator, patch: int, candidates: int) -> tuple[Pixels, Pixels]:
         """See `Source.draw`."""
         side, margin = patch + 2 * self.margin, self.margin
-        cut = self.cut(rng, side, candidates)
-        hr = np.ascontiguousarray(cut.of(self.hr[cut.which], side, self.scale))
+        cut = self.cut(rng, side * self.scale, candidates)
+        hr = np.ascontiguousarray(cut.of(self.hr[cut.which], side * self.scale, 1))
         lr = self.degrade(hr, rng)
         if lr.shape != (side, side, 3) or lr.dtype != np.uint8:
             raise TrainingError(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wdsr import networks
+from wdsr.degrade import PRESETS
 from wdsr.errors import TrainingError, UsageError
 from wdsr.files import write_atomically
 from wdsr.networks import Config
@@ -93,6 +94,7 @@ class Recipe(Stage):
     clip: float = 1.0  # largest gradient norm
     ema: float = 0.999  # decay of the averaged weights, the ones that ship
     seed: int = 0
+    degradation: str | None = None  # LR made on the fly by this preset; None: bicubic, or as given
     start: str | None = None  # weights to begin from: an ONNX file or a shipped model's name
     teacher: str | None = None  # a model whose output `distillation` imitates, named alike
     adversary: Adversary | None = None  # whom to train against
@@ -111,6 +113,9 @@ class Recipe(Stage):
         ):
             if not ok:
                 problems.append(f"{name} must be {rule}, not {getattr(self, name)}")
+        if self.degradation is not None and self.degradation not in PRESETS:
+            known = ", ".join(PRESETS)
+            problems.append(f"degradation must be one of {known}, not {self.degradation!r}")
         distilled = any(stage.distillation for stage in self.stages)
         if distilled != (self.teacher is not None):
             problems.append("a teacher and a distillation weight above 0 go together")
@@ -168,17 +173,9 @@ class Recipe(Stage):
         """Whether the two would have done the same in their first `steps` steps."""
         if self == other:
             return True
-        lasting = (
-            "network",
-            "optimizer",
-            "weight_decay",
-            "clip",
-            "ema",
-            "seed",
-            "start",
-            "adversary",
-        )
-        if any(getattr(self, name) != getattr(other, name) for name in (*lasting, "teacher")):
+        of_stages = {*fields.names(Stage), "then"}
+        lasting = [name for name in fields.names(Recipe) if name not in of_stages]
+        if any(getattr(self, name) != getattr(other, name) for name in lasting):
             return False
         # Settings change only between stages, rates smoothly: a thousand samples tell.
         sample = {*range(0, steps, max(steps // 1000, 1)), *range(max(steps - 2, 0), steps)}

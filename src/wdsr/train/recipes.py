@@ -25,7 +25,19 @@ def _ours(scale: int) -> dict[str, Recipe]:
         warmup=100,
         start=f"wdsr-b-8-x{scale}",
     )
+    photo = Recipe(
+        network=b.network,
+        steps=60_000,
+        batch=8,
+        patch=32,
+        learning_rate=7e-4,
+        warmup=300,
+        losses={"l1": 1.0, "frequency": 0.05},
+        degradation="photo",
+        start=f"wdsr-b-8-x{scale}",
+    )
     return {
+        f"wdsr-b-8-x{scale}-photo": photo,
         f"wdsr-b-8-x{scale}": b,
         f"wdsr-a-16-x{scale}": a,
         f"wdsr-b-8-x{scale}-tune": tune,

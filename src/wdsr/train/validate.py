@@ -10,17 +10,24 @@ import torch
 from wdsr.errors import TrainingError
 from wdsr.metrics import psnr
 from wdsr.networks import Network
+from wdsr.train.data import Degrade, stream
 from wdsr.train.pictures import Pixels, fits, list_pictures, make_pair, match, read_rgb
 
 Pair = tuple[Pixels, Pixels]
 
 
 def validation_pairs(
-    folder: Path, scale: int, side: int = 480, *, lr: Path | None = None
+    folder: Path,
+    scale: int,
+    side: int = 480,
+    *,
+    lr: Path | None = None,
+    degrade: Degrade | None = None,
 ) -> list[Pair]:
     """(LR, HR) of the central `side` x `side` pixels of each picture of a folder.
 
-    lr: a folder with the LR pictures; made by the MATLAB convention if not given.
+    lr: a folder with the LR pictures; made by the MATLAB convention if not given,
+        or by `degrade`, always with the same random numbers.
     Raises TrainingError with all pictures that cannot be used.
     """
     files = list_pictures(folder)
@@ -33,7 +40,9 @@ def validation_pairs(
             problems.append(str(error))
     if problems:
         raise TrainingError("; ".join(problems[:5]))
-    return pairs
+    if degrade is None:
+        return pairs
+    return [(degrade(hr, stream(0, 0, number)), hr) for number, (_, hr) in enumerate(pairs)]
 
 
 def _pair(path: Path, partner: Path | None, scale: int, side: int) -> Pair:

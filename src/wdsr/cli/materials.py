@@ -1,0 +1,134 @@
+"""What a training is made from: recipe, weights, teacher and pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wdsr.cli.common import need
+from wdsr.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from wdsr.train.data import Source
+    from wdsr.train.recipe import Recipe
+    from wdsr.train.validate import Pair
+
+
+def recipe_named(name: str) -> Recipe:
+    """A named recipe, or one from a .toml file."""
+    from wdsr.train.recipe import Recipe
+    from wdsr.train.recipes import RECIPES
+
+    if name.endswith(".toml"):
+        return Recipe.read(Path(name))
+    if name not in RECIPES:
+        raise UsageError(f"no recipe {name!r}: choose {', '.join(RECIPES)}, or give a .toml file")
+    return RECIPES[name]
+
+
+def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
+    """Raise TrainingError if folders hold no pictures, or none that suit the recipe."""
+    from wdsr.train.pack import inspect, is_pack
+    from wdsr.train.pictures import list_pictures
+
+    if is_pack(folder):
+        return
+    if recipe is None:
+        for pictures in filter(None, (folder, lr)):
+            list_pictures(pictures)
+    else:
+        patch = max(stage.patch for stage in recipe.stages)
+        inspect(folder, recipe.network.scale, lr=lr, patch=patch)
+
+
+def check_writable(run: Path) -> None:
+    """Raise TrainingError if a run folder cannot be made or written."""
+    there = next((p for p in (run, *run.parents) if p.exists()), Path())
+    if not there.is_dir():
+        raise TrainingError(f"{there}: is a file; choose another run folder with -o")
+    if not os.access(there, os.W_OK):
+        raise TrainingError(f"{there}: no permission to write; choose a run folder with -o")
+
+
+def pictures(
+    recipe: Recipe,
+    data: Path,
+    lr: Path | None,
+    valid: Path | None,
+    valid_lr: Path | None,
+    cache: Path,
+    shown: Any,
+) -> tuple[Source, list[Pair] | None]:
+    """The source of patches and the held-out pairs, packed if need be, with a bar in `shown`."""
+    from wdsr.degrade import MARGIN, Preset
+    from wdsr.train.data import Degraded, Pairs
+    from wdsr.train.pack import is_pack, pack
+    from wdsr.train.validate import validation_pairs
+
+    scale, name = recipe.network.scale, recipe.degradation
+    degrade = Preset(name, scale) if name else None
+
+    def source(packed: Path) -> Source:
+        return Degraded(packed, scale, degrade, MARGIN) if degrade else Pairs(packed, scale)
+
+    held_out = validation_pairs(valid, scale, lr=valid_lr, degrade=degrade) if valid else None
+    if is_pack(data):
+        return source(data), held_out
+    task = shown.add_task("reading pictures", total=None, text="")
+    packed = pack(
+        data,
+        cache,
+        scale,
+        lr=lr,
+        progress=lambda done, total: shown.update(task, completed=done, total=total),
+    )
+    shown.remove_task(task)
+    return source(packed), held_out
+
+
+def weights(title: str | None, role: str) -> Any:
+    """The weights of MODEL-xSCALE, of a model file or of a run folder, by name.
+
+    role: what messages call them.
+    """
+    if title is None:
+        return None
+    if Path(title).is_dir():
+        from wdsr.train.warm import run_weights
+
+        return run_weights(Path(title))
+    return _read(_model(title, role))
+
+
+def teacher(recipe: Recipe) -> Any:
+    """The network that a recipe's distillation imitates."""
+    if recipe.teacher is None:
+        return None
+    from wdsr.backends.torch import network_from_card
+
+    model = _model(recipe.teacher, "teacher")
+    if model.card.scale != recipe.network.scale:
+        raise UsageError(f"teacher: {recipe.teacher} is not for x{recipe.network.scale}")
+    network = network_from_card(model.card)
+    network.load_state_dict(_read(model))
+    return network
+
+
+def _read(model: Any) -> Any:
+    if model.onnx:
+        need("onnx")
+    from wdsr.backends.torch import read_weights
+
+    return read_weights(model)
+
+
+def _model(title: str, role: str) -> Any:
+    from wdsr import zoo
+
+    if title.endswith(zoo.SUFFIXES):
+        return zoo.read_model(Path(title))
+    name, _, scale = title.rpartition("-x")
+    if not name or not scale.isdecimal():
+        raise UsageError(f"{role} must be MODEL-xSCALE or a model file, not {title!r}")
+    return zoo.find(name, int(scale))
