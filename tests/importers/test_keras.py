@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wdsr import networks
 from wdsr.errors import ModelError
 from wdsr.importers import Imported, import_file
 
@@ -21,8 +20,6 @@ Agrees = Callable[..., Imported]
 Layers = dict[str, dict[str, Array]]  # layer -> weight -> values, in the file's order
 
 MEAN = np.array([0.4488, 0.4371, 0.4040]) * 255
-
-needs_edsr = pytest.mark.skipif("edsr" not in networks.FAMILIES, reason="no EDSR network here")
 
 
 def write(path: Path, layers: Layers, *, whole: bool = False) -> Path:
@@ -209,7 +206,6 @@ def edsr_forward(layers: Layers, scale: int, blocks: int, scaling: float | None,
     return forward
 
 
-@needs_edsr
 @pytest.mark.parametrize(
     ("engine", "scale", "blocks", "scaling"),
     [("torch", 2, 1, None), ("torch", 3, 2, 0.1), ("openvino", 4, 2, None), ("torch", 4, 0, None)],
@@ -232,7 +228,6 @@ def test_edsr(
     assert imported.card.architecture["blocks"] == blocks
 
 
-@needs_edsr
 def test_the_edsr_baseline_is_recognised(tmp_path: Path) -> None:
     card = import_file(write(tmp_path / "x.h5", edsr(4, 16, n=64))).card
     assert card.parameters == 1_517_571  # published as 1.52M

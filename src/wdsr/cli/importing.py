@@ -43,18 +43,19 @@ def import_(
     if target.exists() and not overwrite:
         raise ModelError(f"{target}: exists already; use -y to replace it")
     means = None if mean is None else _numbers(mean)
-    from wdsr.importers import import_file
-    from wdsr.train.export import write_model
+    from rich.console import Console
 
-    imported = import_file(
-        file,
-        name=name,
-        mean=means,
-        residual_scale=residual_scale,
-        licence=licence,
-    )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_model(target, imported.network, imported.card)
+    with Console(stderr=True).status("loading torch") as status:  # nothing without a terminal
+        from wdsr.importers import import_file
+        from wdsr.train.export import write_model
+
+        status.update(f"reading {file.name}")
+        imported = import_file(
+            file, name=name, mean=means, residual_scale=residual_scale, licence=licence
+        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        status.update(f"writing {target.name} and trying it on every engine")
+        write_model(target, imported.network, imported.card)
     card = imported.card
     typer.echo(f"{file}: {imported.layout}, {card.title}, {card.parameters:,} parameters")
     if imported.guessed_scale:
