@@ -163,8 +163,13 @@ def test_named_recipes_survive_json(name: str) -> None:
     assert Recipe.from_dict(stored) == recipe
     assert stored == recipe.to_dict()  # a checkpoint is compared in this form
     network = stored["network"]
-    parts = name.removesuffix("-tune").removesuffix("-photo").split("-")
-    assert parts[1:] == [network["block"], str(network["blocks"]), f"x{recipe.network.scale}"]
+    assert f"-x{recipe.network.scale}" in name
+    assert ("gan" in name) == (recipe.adversary is not None)
+    if network["family"] == "wdsr":
+        parts = name.removesuffix("-tune").removesuffix("-photo").replace("-gan", "").split("-")
+        assert parts[1:] == [network["block"], str(network["blocks"]), f"x{recipe.network.scale}"]
+    else:
+        assert name.startswith({"edsr": "edsr", "srresnet": "sr"}[network["family"]])
 
 
 @pytest.mark.parametrize("family", ["nothing", 7, None])
@@ -193,7 +198,7 @@ def test_the_fields_that_checkpoints_hold() -> None:
     assert {name: values[name] for name in stage} == stage
     assert values.keys() - stage.keys() == {
         *("network", "optimizer", "weight_decay", "clip", "ema", "seed"),
-        *("degradation", "start", "teacher", "then"),
+        *("degradation", "start", "teacher", "adversary", "then"),
     }
     assert Recipe.from_dict({"network": values["network"], "steps": 7}) == Recipe(steps=7)
     assert values["network"] == {
@@ -300,11 +305,15 @@ def test_what_is_wrong_in_any_stage_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_written_recipe_reads_back(name: str, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
+    patch = RECIPES[name].patch  # an SRGAN's discriminator allows no other
     recipe = dataclasses.replace(
         RECIPES[name],
         start='a "name"\\é',
         losses={"l1": 1, "frequency": 0.05},
-        then=[Stage(steps=2, losses={"mse": 1.0}), Stage(steps=3, schedule="constant", cooldown=1)],
+        then=[
+            Stage(steps=2, patch=patch, losses={"mse": 1.0}),
+            Stage(steps=3, patch=patch, schedule="constant", cooldown=1),
+        ],
     )
     recipe.write(path)
     assert Recipe.read(path) == recipe
