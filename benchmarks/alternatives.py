@@ -38,25 +38,30 @@ class Ours:
         return run_tiles(image, self.backend, white=255, dtype=np.uint8)
 
 
-def engines(threads: int) -> dict[str, Run]:
-    """Everything that is installed, the ancestor's design first."""
+def engines(threads: int, *, compiled: bool = False) -> dict[str, Run]:
+    """Everything that is installed, the ancestor's design first.
+
+    compiled: torch.compile too, which takes minutes before it runs.
+    """
     torch.set_num_threads(threads)
-    runs: dict[str, Run] = {
-        EAGER: _torch(torch.float32, torch.contiguous_format),
-        "torch eager, bf16, channels last, whole picture": _torch(
+    # Elsewhere torch emulates bf16 at a hundredth of the speed.
+    bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    runs: dict[str, Run] = {EAGER: _torch(torch.float32, torch.contiguous_format)}
+    if bf16:
+        runs["torch eager, bf16, channels last, whole picture"] = _torch(
             torch.bfloat16, torch.channels_last
-        ),
-        "torch.compile, float32, channels last, whole picture": _torch(
+        )
+    if compiled:
+        runs["torch.compile, float32, channels last, whole picture"] = _torch(
             torch.float32, torch.channels_last, compiled=True
-        ),
-        "wdsr, torch float32, tiled": Ours("float32", threads, "torch"),
-        "wdsr, ONNX Runtime float32": Ours("float32", threads, "onnxruntime"),
-    }
+        )
+    runs["wdsr, torch float32, tiled"] = Ours("float32", threads, "torch")
+    runs["wdsr, ONNX Runtime float32"] = Ours("float32", threads, "onnxruntime")
     model = zoo.find("wdsr-b-8", 4)
     if zoo.quantised(model):
         runs["wdsr, ONNX Runtime int8"] = Ours("int8", threads, "onnxruntime")
     runs["wdsr, OpenVINO float32"] = Ours("float32", threads, "openvino")
-    if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if bf16:
         runs["wdsr, OpenVINO bf16"] = Ours("bf16", threads, "openvino")
     if zoo.quantised(model):
         runs["wdsr, OpenVINO int8"] = Ours("int8", threads, "openvino")

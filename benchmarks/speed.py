@@ -27,6 +27,7 @@ from wdsr import backends, zoo
 from wdsr.inference import best_side, plan_tiles
 from wdsr.processor import processor
 
+COMPILED = "--compiled"
 RECORDS = Path(__file__).parent / "records"
 PACKAGES = ("wdsr", "openvino", "onnxruntime", "torch", "numpy", "pyvips", "nncf")
 
@@ -56,7 +57,8 @@ def machine(threads: int) -> dict[str, Any]:
 def engines(threads: int, rounds: int) -> dict[str, Any]:
     """B-8 x4 on 0.3 megapixels by every engine, with the matrix rates of the same minutes."""
     rates = roofline.gemm_rates(threads)
-    times = alternatives.race(alternatives.engines(threads), (640, 480), rounds)
+    runs = alternatives.engines(threads, compiled=COMPILED in sys.argv)
+    times = alternatives.race(runs, (640, 480), rounds)
     slowest = times[alternatives.EAGER]
     model = zoo.find("wdsr-b-8", 4)
     int8 = zoo.quantised(model)
@@ -121,6 +123,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--parts", default=",".join(PARTS), help="of " + ", ".join(PARTS))
     parser.add_argument("--record", action="store_true", help="keep it under benchmarks/records/")
+    parser.add_argument(COMPILED, action="store_true", help="torch.compile too: minutes more")
     arguments = parser.parse_args()
     path = RECORDS / f"speed-{datetime.date.today()}-{report.slug(processor().name)}.json"
     known = json.loads(path.read_text()) if arguments.record and path.exists() else {}

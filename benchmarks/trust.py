@@ -32,12 +32,13 @@ from PIL import Image
 from wdsr import backends, isolation
 from wdsr import picture as pictures
 from wdsr.batch.plan import Job, Naming, make_plan
-from wdsr.batch.run import Batch, Outcome, Settings
+from wdsr.batch.run import Batch
+from wdsr.batch.settings import Outcome, Settings
 from wdsr.errors import LimitError
 from wdsr.headers import Limits
 from wdsr.upscale import Target, Upscaler
 
-ROUNDS = 4
+ROUNDS = 3
 RECORDS = Path(__file__).parent / "records"
 
 
@@ -95,7 +96,7 @@ def run(jobs: list[Job], upscaler: Upscaler, at_once: int, tell: Any = lambda _:
 
 def cost_of_isolation(folder: Path) -> list[str]:
     """Throughput on photographs of 0.3 MP, decoded in a worker and in this process."""
-    many, image = 3, pictures.Picture(photograph(640, 480))
+    many, image = 2, pictures.Picture(photograph(640, 480))
     upscaler = Upscaler(target=Target(scale=4))
     lines = []
     for kind in ("jpeg", "png"):

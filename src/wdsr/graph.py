@@ -255,6 +255,16 @@ def _concat(inputs: Sequence[_Value], attributes: _Attributes) -> _Value:
     return _Image(sum(image.channels for image in images), whole.scale, whole.halo)
 
 
+def _reshape(inputs: Sequence[_Value], attributes: _Attributes) -> _Value:
+    """A vector made one number a channel, as PyTorch writes the slopes of a PReLU."""
+    vector, shape = inputs
+    if not isinstance(vector, _Constant) or not isinstance(shape, _Constant):
+        raise _Misfit("reshapes an image")
+    if len(vector.shape) != 1 or shape.shape not in ((3,), (4,)):
+        raise _Misfit(f"reshapes numbers {vector.shape}, not a vector for the channels")
+    return _Constant((*vector.shape, 1, 1))  # the engine finds out if not
+
+
 def _held(inputs: Sequence[_Value], attributes: _Attributes) -> _Value:
     (attribute,) = attributes.values()
     tensors = attribute.messages(5)
@@ -281,6 +291,7 @@ _RULES: dict[str, _Rule] = {
     "DepthToSpace": _depth_to_space,
     "DequantizeLinear": _by_channel,
     "QuantizeLinear": _by_channel,
+    "Reshape": _reshape,
 }
 # fmt: off
 _RULES |= dict.fromkeys(

@@ -709,7 +709,12 @@ def interrupted(
 ) -> tuple[int, str]:
     """Exit code and stderr of a command that gets Ctrl-C, say, once it is ready."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Who runs the tests in the background ignores Ctrl-C, and that would be inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         until = time.monotonic() + 60
@@ -723,6 +728,7 @@ def interrupted(
         _, err = process.communicate(timeout=30)
     finally:
         process.kill()
+        process.wait()
     return process.returncode, err
 
 

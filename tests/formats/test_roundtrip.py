@@ -128,7 +128,8 @@ def test_the_quality_of_a_jpeg_is_found(quality: int, mode: str) -> None:
     picture = read(buffer.getvalue())
     assert picture.fine_quality == quality
     assert picture.quality is not None
-    assert abs(picture.quality - quality) <= 1 or quality < 10
+    # From the sum of the table, which coarse tables clip at 255.
+    assert abs(picture.quality - quality) <= 1 or quality <= 10
     assert not picture.full_colour
 
 

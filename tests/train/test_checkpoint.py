@@ -45,6 +45,13 @@ def test_the_last_two_are_kept(pairs: Pairs, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_the_same_step_again_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    for step, best in ((1, 0.5), (2, 0.5), (2, 0.75)):
+        checkpoint.save(tmp_path, some_state(step) | {"best": best})
+    assert names(tmp_path) == ["step-00000001", "step-00000002"]
+    assert newest(tmp_path)["best"] == 0.75
+
+
 def some_state(step: int) -> dict[str, Any]:
     return {"step": step, "weights": torch.full((50,), float(step)), "best": None}
 

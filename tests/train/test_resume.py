@@ -26,6 +26,7 @@ from wdsr.networks.wdsr import WDSR
 from wdsr.train import checkpoint
 from wdsr.train.data import Pairs
 from wdsr.train.journal import Progress
+from wdsr.train.loop import resumable
 from wdsr.train.pictures import make_pair
 from wdsr.train.recipe import Recipe, Stage
 from wdsr.train.stopping import Stopping
@@ -188,6 +189,10 @@ def test_a_run_with_a_cooldown_can_be_extended(pairs: Pairs, tmp_path: Path) -> 
     run_of(cooled(12), pairs, run)
     assert names(run) == ["step-00000000", "step-00000012", "trunk-00000008"]
     told: list[str] = []
+    looked = resumable(run, cooled(20))
+    assert looked is not None
+    assert looked["step"] == 8
+    assert "step-00000012" in names(run)  # looking deletes nothing
     run_of(cooled(20), pairs, run, notice=told.append)
     assert told == ["the run is extended from step 8, before its cooldown"]
     assert_same_bits(newest(run), newest(tmp_path / "whole"))

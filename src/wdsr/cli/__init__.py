@@ -71,8 +71,11 @@ def main() -> None:
 
     Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted; 143: ended by SIGTERM.
     """
-    signal.signal(signal.SIGTERM, _end)
-    code = _run(sys.argv[1:])
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        code = _run(sys.argv[1:])
+    finally:  # whoever called this in a process of theirs gets their own way back
+        signal.signal(signal.SIGTERM, before)
     try:
         sys.stdout.flush()
     except OSError:  # full, or its reader has gone; or Python would say so once more at its end

@@ -12,7 +12,7 @@ from wdsr.errors import PictureError, UsageError
 if TYPE_CHECKING:
     from wdsr.backends import Backend
     from wdsr.batch.plan import Job
-    from wdsr.batch.run import Settings
+    from wdsr.batch.settings import Settings
     from wdsr.upscale import Upscaler
 
 

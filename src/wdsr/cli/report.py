@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from wdsr.batch.plan import Job
-    from wdsr.batch.run import Outcome, Size
+    from wdsr.batch.settings import Outcome, Size
 
 
 class Report:

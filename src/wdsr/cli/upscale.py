@@ -183,7 +183,8 @@ def upscale(
         raise UsageError(f"compression must be from 0 to 9, not {compression}")
     isolation.start()  # gets ready while we and the engine do
     from wdsr.batch.plan import STREAM, Naming
-    from wdsr.batch.run import Batch, Settings
+    from wdsr.batch.run import Batch
+    from wdsr.batch.settings import Settings
     from wdsr.cli.dryrun import tell
     from wdsr.cli.report import Report
     from wdsr.upscale import Target, Upscaler

@@ -39,7 +39,11 @@ def save(run: Path, state: State, *, trunk: bool = False) -> Path:
         raise TrainingError(
             f"{path}: cannot write this checkpoint ({error.strerror}); older ones are unharmed"
         ) from error
-    for old in _files(run, trunk=trunk)[1 if trunk else KEPT :]:
+    others = [old for old in _files(run, trunk=trunk) if old != path]
+    for old in others:
+        if _step(old) == state["step"]:  # the same, written by an earlier sitting
+            old.unlink()
+    for old in [old for old in others if _step(old) != state["step"]][0 if trunk else KEPT - 1 :]:
         old.unlink()
     return path
 

@@ -86,7 +86,8 @@ def quicken(network: nn.Module) -> None:
     if torch.get_num_threads() > 1:
         return
     for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+        plain = isinstance(module, nn.Conv2d) and module.stride == (1, 1) and module.groups == 1
+        if plain and module.kernel_size == (1, 1) and module.padding == (0, 0):
             module._conv_forward = _by_rows  # type: ignore[assignment]
 
 

@@ -108,6 +108,9 @@ def train(
     def average() -> Network:
         return averaged(recipe.network, learner.averages())
 
+    def judged() -> Network:
+        return average().to(fabric.device)
+
     def save(*, trunk: bool = False) -> None:
         if first and checkpoint.is_finite(state := {**learner.state(), **stepper.state()}):
             best = recorder.best if recorder else None
@@ -122,13 +125,14 @@ def train(
     recorder = None
     if first:
         run.mkdir(parents=True, exist_ok=True)
+        checkpoint.forget_after(run, step)  # damaged, or of a cooldown that is not to be
         if saved is None or saved["recipe"] != recipe.to_dict():
             describe(run, recipe, {"bf16": uses_bf16(precision), "processes": fabric.world_size})
         if step == 0 and start is not None and validation:
-            notice(f"before training: PSNR {validate(average(), validation):.3f} dB")
+            notice(f"before training: PSNR {validate(judged(), validation):.3f} dB")
         journal = Journal(run, step, board=board)
         recorder = Recorder(
-            journal, recipe.total, intervals, validation or [], average, report, best
+            journal, recipe.total, intervals, validation or [], judged, report, best
         )
         save()  # a disk that cannot take it is known before any work
 
@@ -170,6 +174,7 @@ def train(
                     notice(f"step {step}: not finite; back to step {saved['step']}, half the rate")
                     step = saved["step"]
                     learner.load(saved)
+                    learner.in_a_row.zero_()  # the new rate has its own patience
                     stepper.load(saved)
                     if recorder:
                         recorder.rewind(step)
@@ -227,7 +232,6 @@ def resumable(
         if done == recipe or (state["step"] and done.agrees(recipe, state["step"])):
             if state is not newest:
                 notice(f"the run is extended from step {state['step']}, before its cooldown")
-                checkpoint.forget_after(run, state["step"])
             return state
     if newest or trunk:
         raise TrainingError(f"{run}: holds a run of another recipe; use another run folder")

@@ -89,7 +89,8 @@ class Captured:
         torch.cuda.current_stream().wait_stream(side)
         learner.forget_gradients()  # so that they are made inside, in the graph's own memory
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # Thread-local: the loader's thread may take pinned memory meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._loss = take(self._lr, self._hr, None)
 
     def __call__(

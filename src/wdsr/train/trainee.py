@@ -53,6 +53,7 @@ class Trainee:
             lr=torch.zeros((), device=fabric.device) if self._on_gpu else 0.0,
             weight_decay=weight_decay,
             fused=True,
+            capturable=self._on_gpu,
         )
         # Running statistics of batch norm are no parameters, but a result depends on them too.
         self._learned = [t.detach() for t in (*self.parameters, *self._buffers)]
