@@ -138,7 +138,7 @@ WRONG: dict[str, list[Any]] = {
     "training": [None, [], "yes"],
     "scores": [None, [], 37.5],
     "notes": [5, None, ["a"]],
-    "quantised": [5, None, []],
+    "quantised": [None, [], "int8"],
     "softer": [5, None, "../evil", "a b", ["wdsr-b-8-x4"]],
 }  # fmt: skip
 

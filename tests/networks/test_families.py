@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from wdsr import backends, networks
+from wdsr.graph import check_graph
 from wdsr.inference import run_tiles
 from wdsr.networks import Config, Network
 from wdsr.networks.edsr import EDSRConfig
-from wdsr.networks.srresnet import SRResNetConfig
+from wdsr.networks.srresnet import PReLU, SRResNetConfig
 from wdsr.networks.wdsr import WDSRConfig
 from wdsr.train.export import card_of, to_onnx
 from wdsr.train.recipe import Recipe
@@ -217,6 +218,7 @@ def test_exported_models_give_the_same_on_every_engine_and_any_tiling(config: Co
     card = card_of("tiny", Recipe(network=config), {}, {})
     assert (card.halo, card.scale) == (config.radius, config.scale)
     model = Model(card, to_onnx(network, card), "tiny")
+    check_graph(model.onnx, card, "tiny")  # it is trusted, and its halo is what the graph says
     pixels = np.random.default_rng(0).integers(0, 256, (21, 30, 3), np.uint8)
 
     def tiled(engine: str, tile: int | None, dtype: Any) -> Any:
@@ -249,6 +251,15 @@ def test_batch_norm_needs_its_statistics_and_fusing_keeps_them() -> None:
         fresh.load_state_dict(dict(network.named_parameters()), strict=False)
         assert (fresh.eval()(lr) - seen).abs().max() > 1e-3
         torch.testing.assert_close(network.fuse()(lr), seen, rtol=0, atol=1e-5)
+
+
+def test_prelu_is_torch_s() -> None:
+    ours, theirs = PReLU(5), torch.nn.PReLU(5)
+    with torch.no_grad():
+        theirs.weight.copy_(torch.randn(5))
+        ours.weight.copy_(theirs.weight.view(5, 1, 1))
+    features = torch.randn(2, 5, 4, 3)
+    assert torch.equal(ours(features), theirs(features))
 
 
 def test_tanh_bounds_the_output() -> None:

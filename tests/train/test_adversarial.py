@@ -208,7 +208,9 @@ def test_a_discriminator_for_another_patch_size_is_one_line(pairs: Pairs, tmp_pa
     state = newest(tmp_path)
     larger = build_discriminator(VGG.against(32, 3))
     state["opponent"]["network"] = larger.state_dict()
-    checkpoint.save(tmp_path, {**state, "step": 1})
+    for path in tmp_path.glob("*.ckpt"):
+        path.unlink()
+    checkpoint.save(tmp_path, state)
     with pytest.raises(TrainingError, match="discriminator is of another kind, width or patch"):
         run_of(duel(SRRESNET, VGG, steps=1), pairs, tmp_path)
     with pytest.raises(TrainingError, match="holds a run of another recipe"):

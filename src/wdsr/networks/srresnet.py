@@ -19,6 +19,7 @@ from typing import Self
 
 import torch
 from torch import nn
+from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from wdsr.networks.base import Network, check
@@ -51,6 +52,22 @@ class SRResNetConfig:
         return 4 + 2 * self.blocks + 1 + reach(self.scale, tail=4)  # head, blocks, last
 
 
+class PReLU(nn.Module):
+    """ReLU with a slope for negative values that is learnt, one a channel.
+
+    Source: He et al., 2015, arXiv 1502.01852. torch's own is exported with a Reshape of
+    the slopes, which has no place in a network of convolutions.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels, 1, 1), 0.25))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(N, n, H, W) -> (N, n, H, W)."""
+        return functional.relu(features) - self.weight * functional.relu(-features)
+
+
 class Block(nn.Module):
     """`features + body(features)`, (N, n, H, W) -> (N, n, H, W)."""
 
@@ -58,7 +75,7 @@ class Block(nn.Module):
         super().__init__()
         n = config.filters
         self.body = nn.Sequential(
-            *_normed(config), nn.PReLU(n), *_normed(config)
+            *_normed(config), PReLU(n), *_normed(config)
         )  # named as in the paper: 0 conv, 1 norm, 2 PReLU, 3 conv, 4 norm
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -81,10 +98,10 @@ class SRResNet(Network):
         self.config = config
         n = config.filters
         self.head = nn.Conv2d(config.channels, n, 9, padding=4)
-        self.bend = nn.PReLU(n)
+        self.bend = PReLU(n)
         self.body = nn.Sequential(*(Block(config) for _ in range(config.blocks)))
         self.last = nn.Sequential(*_normed(config))
-        self.upsample = upsampler(n, config.scale, lambda: nn.PReLU(n))
+        self.upsample = upsampler(n, config.scale, lambda: PReLU(n))
         self.tail = nn.Conv2d(n, config.channels, 9, padding=4)
 
     def forward(self, lr: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from wdsr.errors import TrainingError
+from wdsr.networks.srresnet import PReLU
 from wdsr.train import checkpoint
 from wdsr.train.recipe import Recipe
 from wdsr.train.trainee import averaged
@@ -53,7 +54,7 @@ def warm_start(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> list[
                 "warm start: these weights have their batch norm folded: begin from the run "
                 "folder they came from, or set network.batch_norm to false"
             )
-        if isinstance(module, nn.BatchNorm2d | nn.PReLU):
+        if isinstance(module, nn.BatchNorm2d | PReLU):
             for key in ("weight", "bias", *_STATISTICS):
                 mine, given = getattr(module, key, None), weights.get(f"{name}.{key}")
                 if mine is not None and given is not None and given.shape == mine.shape:
