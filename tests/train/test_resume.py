@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -27,6 +28,7 @@ from wdsr.train import checkpoint
 from wdsr.train.data import Pairs
 from wdsr.train.journal import Progress
 from wdsr.train.loop import resumable
+from wdsr.train.losses import LOSSES, l1
 from wdsr.train.pictures import make_pair
 from wdsr.train.recipe import Recipe, Stage
 from wdsr.train.stopping import Stopping
@@ -107,6 +109,26 @@ def test_a_step_half_taken_is_never_saved(
         with pytest.raises(KeyboardInterrupt):
             run_of(short(), pairs, tmp_path, save_minutes=0)
     assert newest(tmp_path)["step"] == 5
+    run_of(short(), pairs, tmp_path)
+    assert_same_bits(newest(tmp_path), whole)
+
+
+def test_what_fails_before_anything_has_moved_leaves_the_step_before(
+    pairs: Pairs, tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when another process is lost, which shows while gradients are joined."""
+    calls = itertools.count()
+
+    def failing(sr: torch.Tensor, hr: torch.Tensor) -> torch.Tensor:
+        if next(calls) == 7:
+            raise RuntimeError("connection closed by peer")
+        return l1(sr, hr)
+
+    with monkeypatch.context() as patched:
+        patched.setitem(LOSSES, "l1", failing)
+        with pytest.raises(RuntimeError, match="closed by peer"):
+            run_of(short(), pairs, tmp_path)
+    assert newest(tmp_path)["step"] == 7
     run_of(short(), pairs, tmp_path)
     assert_same_bits(newest(tmp_path), whole)
 

@@ -181,7 +181,7 @@ def train(
     except RuntimeError as error:
         raise _explained(error, fabric, run) from error
     finally:
-        if whole:
+        if whole or not learner.moved:  # another process may be lost before anything has moved
             save()
         if recorder:
             journal.close()

@@ -59,6 +59,7 @@ class Trainee:
         self._learned = [t.detach() for t in (*self.parameters, *self._buffers)]
         self._average = [t.clone() for t in self._learned]
         self._kept: list[torch.Tensor] = []
+        self.moved = False  # whether the step in hand has changed anything yet
         zero = torch.zeros((), device=fabric.device)
         self._steps, self.skipped, self.in_a_row = zero.clone(), zero.clone(), zero.clone()
 
@@ -78,6 +79,7 @@ class Trainee:
     def before(self) -> None:
         """To be called before the network runs: what it changes in passing can be put back."""
         self._kept = [buffer.clone() for buffer in self._buffers]
+        self.moved = bool(self._buffers)
 
     def update(self, loss: torch.Tensor, agreed: torch.Tensor | None = None) -> None:
         """One step down the gradient of `loss`; none if anything in it is not finite.
@@ -91,6 +93,7 @@ class Trainee:
         good = norm.isfinite() & (loss if agreed is None else agreed).detach().isfinite()
         bad = (~good).float()
         self._optimizer.found_inf = bad
+        self.moved = True
         self._optimizer.step()  # a fused step leaves everything as it is where found_inf is 1
         self._steps += 1
         # Early on, forget the start faster. (Not lerp: it would ask the device for the weight.)
