@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import skimage
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -308,6 +309,14 @@ def test_values_that_are_no_numbers(x2: Upscaler, value: float, shape: tuple[int
     with pytest.raises(PictureError, match="NaN or infinite") as error:
         x2.upscale(array)
     assert "\n" not in str(error.value)
+
+
+def test_a_float_file_whose_white_is_not_1(x2: Upscaler, tmp_path: Path) -> None:
+    source = tmp_path / "in.tif"
+    tifffile.imwrite(source, photograph().astype(np.float32), photometric="rgb")
+    with pytest.raises(PictureError, match=r"these reach 2\d\d: divide"):
+        x2.upscale(source)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
 
 
 def test_paths(nearest: object, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from wdsr.picture import Picture
 Back = Callable[[Picture], Any]
 Size = tuple[int, int]  # (height, width)
 
+FAR_ABOVE_WHITE = 16  # floats that reach this were not meant as 0 to 1, however bright the light
+
 
 def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Picture:
     """A picture from an array.
@@ -44,7 +46,7 @@ def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Pictu
         raise UsageError(f"an image is uint8, uint16 or floating, not {dtype}")
     if dtype.kind == "f" and data_range is None:
         top = np.max(np.abs(array), where=np.isfinite(array), initial=0)
-        if top > 16:
+        if top > FAR_ABOVE_WHITE:
             raise UsageError(
                 f"a floating image is read as 0 to 1, but this one reaches {top:g}: "
                 "give data_range (the value of white, e.g. 255)"

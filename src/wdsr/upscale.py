@@ -20,7 +20,7 @@ from wdsr.color import extend_under_alpha, within_neighbours
 from wdsr.consistent import back_projected
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
-from wdsr.kinds import to_picture
+from wdsr.kinds import FAR_ABOVE_WHITE, to_picture
 from wdsr.picture import Picture
 from wdsr.resize import resize
 from wdsr.zoo import Model
@@ -257,7 +257,7 @@ class Upscaler:
 
     def _enlarge_page(self, job: _Job, tick: Callable[[], None]) -> Picture:
         page, size = job.page, job.size
-        _check_finite(page)
+        _check_values(page)
         colour, alpha = page.pixels, page.alpha
         if alpha is not None and not job.flat:
             colour = extend_under_alpha(colour, alpha)
@@ -422,10 +422,18 @@ def chain(scale: float, available: Sequence[int]) -> list[int]:
     return sorted(best, reverse=True)
 
 
-def _check_finite(picture: Picture) -> None:
+def _check_values(picture: Picture) -> None:
+    """Refuse floats that are no numbers, or so far above white that white is not 1."""
     for values in (picture.pixels, picture.alpha):
-        if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
+        if values is None or values.dtype.kind != "f":
+            continue
+        if not np.isfinite(values).all():
             raise PictureError("the image holds NaN or infinite values: replace them first")
+        if (top := np.max(np.abs(values))) > FAR_ABOVE_WHITE:
+            raise PictureError(
+                f"floats are read as 0 to 1, but these reach {top:g}: divide them by the value "
+                "of white first (in Python, give an array and data_range)"
+            )
 
 
 def _no_larger(tile: int | None, height: int, width: int) -> int | None:

@@ -140,6 +140,11 @@ def _is_ome(text: bytes) -> bool:
     return b"<OME" in text
 
 
+def _is_stale(text: bytes) -> bool:
+    """OME's description, or the size of the pixels that tifffile notes for itself."""
+    return _is_ome(text) or text.startswith(b'{"shape":')
+
+
 def _pages(data: bytes) -> list[Directory]:
     try:
         pages = Tiff(data).directories()
@@ -188,7 +193,7 @@ def _put_together(tiff: Tiff, page: Directory) -> tuple[bytes | None, bool]:
         tags = directory.tags.values()
         return [(t.number, t.type, t.count, t.value) for t in tags if t.type <= 13]
 
-    tags = [tag for tag in taken(page) if tag[0] in _TEXTS and not _is_ome(tag[3])]
+    tags = [tag for tag in taken(page) if tag[0] in _TEXTS and not _is_stale(tag[3])]
     if [tag[0] for tag in tags] in ([], [274]) and not page.tags.keys() & {*_POINTERS}:
         orientation = tiff.number(page, 274)
         if orientation in (None, 1):
