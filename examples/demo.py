@@ -36,6 +36,7 @@ def main() -> None:
     print(f"{source}  {width} x {height}, the input")
     print(f"{result}  {width * 4} x {height * 4}, made by wdsr-b-8 in {seconds:.1f} s")
     print(f"{OUT / 'before_after.png'}  left bicubic, right wdsr: look at the eye and the fur")
+    print("Now yours:  .venv/bin/wdsr upscale PHOTO.jpg")
 
 
 def before_after(before: Image.Image, after: Image.Image) -> Image.Image:
