@@ -184,6 +184,7 @@ class Batch:
             kind,
             limits=settings.limits,
             pyramid=settings.pyramid,
+            strip_private=settings.strip_private,
         )
 
     def _prepared(self, work: _Work, large: Large) -> _Work:
@@ -193,11 +194,9 @@ class Batch:
         if work.replaces is None:
             work.outcome = Outcome(work.job, "skipped")
         else:
-            if self._settings.strip_private:
-                large = large.without_private()
             work.lost = self._lost(large.lost)
             self._results.prepare(work.job.target.parent)
-            large.rehearse(self._settings.limits)
+            large = large.rehearsed(self._settings.limits)
             work.large, work.before, work.engine = large, large.size, large.engine
         return work
 
@@ -222,7 +221,7 @@ class Batch:
     def _enlarge_large(self, work: _Work, large: Large, tick: Callable[[int, int], None]) -> None:
         """Read, enlarge and write at once. In the end only the result's header is read again."""
         settings = self._settings
-        fine = max(95, large.picture.facts.fine_quality or 0)
+        fine = max(95, large.facts.fine_quality or 0)
         saving = Saving(settings.quality or fine, settings.compression, settings.pyramid)
         self._results.put(
             work.job,
@@ -289,14 +288,14 @@ class Batch:
         """The picture, and what is wrong with it if it was read all the same."""
         settings, warning = self._settings, ""
         options: dict[str, Any] = {"name": job.name, "limits": settings.limits}
-        options["drop_tags"] = settings.drop_tags
+        options |= {"drop_tags": settings.drop_tags, "strip_private": settings.strip_private}
         try:
             picture = isolation.read(data, **options)
         except DamageError as error:
             if not settings.best_effort:
                 raise
             picture, warning = isolation.read(data, **options, best_effort=True), str(error)
-        return picture.without_private() if settings.strip_private else picture, warning
+        return picture, warning
 
     def _key(self) -> bytes:
         """SHA-256 of the model and of all settings that shape a result."""
