@@ -290,13 +290,20 @@ class Upscaler:
         height, width, white: of the picture.
         model: instead of the one asked for; with "auto" the default one else.
         """
-        name = model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
-        wanted = self.target.size(height, width)
-        scale = max(wanted[0] / height, wanted[1] / width)
+        name = self._name(model)
         # 8 bits hide the rounding of bf16 and int8; 16 bits and floats do not.
         precision = self._options["precision"] if white == 255 else "float32"
         small = height * width < SMALL
-        return [self._backend(name, s, precision, small) for s in chain(scale, self._scales[name])]
+        return [self._backend(name, s, precision, small) for s in self.steps(height, width, model)]
+
+    def steps(self, height: int, width: int, model: str | None = None) -> list[int]:
+        """The scales of the `passes` that a picture of this size takes; loads nothing."""
+        wanted = self.target.size(height, width)
+        scale = max(wanted[0] / height, wanted[1] / width)
+        return chain(scale, self._scales[self._name(model)])
+
+    def _name(self, model: str | None) -> str:
+        return model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
 
     def _passes(self, picture: Picture) -> list[Backend]:
         name = self.choice(picture).model

@@ -24,8 +24,10 @@ from wdsr.batch.results import Results, unwritable
 from wdsr.batch.settings import Outcome, Settings, Size
 from wdsr.consistent import measured
 from wdsr.errors import (
+    BackendError,
     DamageError,
     LimitError,
+    ModelError,
     PictureError,
     UsageError,
     WdsrError,
@@ -81,6 +83,7 @@ class Batch:
         self._settings = settings
         self._on_outcome, self._on_tile = on_outcome, on_tile
         self._writing: deque[Future[Outcome]] = deque()
+        self._proven = False  # once the engine has enlarged something
         self._results = Results(self._key, overwrite=settings.overwrite, resume=settings.resume)
 
     def run(self, jobs: Iterable[Job | None], at_once: int = 1) -> None:
@@ -159,7 +162,7 @@ class Batch:
             work.lost = self._lost(
                 [*pictures.check_output(picture, work.kind, sizes), *pictures.noted(picture)]
             )
-            check_room(picture, *max(sizes))
+            check_room(self._upscaler, picture)
             if job.target != STREAM:
                 self._results.prepare(job.target.parent)
             work.picture, work.before = picture, (picture.width, picture.height)
@@ -201,7 +204,7 @@ class Batch:
         return work
 
     def _enlarge(self, work: _Work) -> _Work:
-        with _settling(work):
+        with _settling(work, all_alike=not self._proven):
 
             def tick(done: int, total: int) -> None:
                 self._on_tile(work.job, done, total)
@@ -215,6 +218,7 @@ class Batch:
                 work.choice = self._upscaler.choice(work.picture)
                 if self._settings.measure:
                     work.residual = measured(work.result, work.picture)
+            self._proven = True
         work.picture = work.large = None
         return work
 
@@ -313,14 +317,19 @@ class _Inline(Executor):
 
 
 @contextlib.contextmanager
-def _settling(work: _Work) -> Iterator[None]:
-    """A step of a job: takes its time, and turns what goes wrong into the job's outcome."""
+def _settling(work: _Work, *, all_alike: bool = True) -> Iterator[None]:
+    """A step of a job: takes its time, and turns what goes wrong into the job's outcome.
+
+    all_alike: what is wrong with model or engine ends the run, since it is so for every file.
+    """
     began = time.perf_counter()
     try:
         yield
     except BrokenPipeError:
         raise
-    except (PictureError, UsageError, OSError, MemoryError) as error:
+    except Exception as error:
+        if all_alike and isinstance(error, BackendError | ModelError):
+            raise
         fault = _fault(error, work.job)
         fault.__cause__ = error
         work.outcome, work.picture, work.result = Outcome(work.job, "failed", fault), None, None
@@ -352,8 +361,9 @@ def _fault(error: Exception, job: Job) -> WdsrError:
     if isinstance(error, OSError):
         where = "stdout" if job.target == STREAM else error.filename or job.target
         return unwritable(where, error)
-    if not isinstance(error, WdsrError) or any(
-        name in str(error) for name in (job.name, job.target_name)
-    ):
-        return error if isinstance(error, WdsrError) else WdsrError(str(error))
+    if not isinstance(error, WdsrError):  # a fault of ours costs one file too
+        fault = f"{type(error).__name__}: {error}; this is a fault of wdsr: please report it"
+        return WdsrError(f"{job.name}: failed with {fault}")
+    if any(name in str(error) for name in (job.name, job.target_name)):
+        return error
     return type(error)(f"{job.name}: {error}")
