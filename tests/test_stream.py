@@ -49,6 +49,7 @@ def photograph(height: int, width: int, channels: int, dtype: type) -> Pixels:
 
 
 def saved(folder: Path, pixels: Pixels, kind: str = "png", **facts: Any) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / f"in.{kind}"
     pictures.write(Picture(pixels, **facts), path)
     return path
@@ -164,6 +165,22 @@ def test_only_plain_pictures_are_taken(tmp_path: Path) -> None:
     assert rows.look(tmp_path / "small.webp", "webp").plain is None
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_neutral_is_enlarged_as_grey(tmp_path: Path, dtype: type) -> None:
+    grey = photograph(40, 50, 1, dtype)
+    for pixels, neutral in ((grey, False), (grey.repeat(3, 2), True)):
+        path = saved(tmp_path / f"{neutral}", pixels)
+        seen = rows.look(path, "png")
+        walked = rows.walk(path, seen)
+        assert walked.neutral == neutral
+        write(rows.opened(path, seen, walked), tmp_path / "out.png", "png", tile=16)
+        expected = in_memory(grey, 16).repeat(pixels.shape[2], 2)
+        np.testing.assert_array_equal(pictures.read(tmp_path / "out.png").pixels, expected)
+    pixels = grey.repeat(3, 2)
+    pixels[-1, -1, 1] ^= 1
+    assert not rows.walk(saved(tmp_path / "odd", pixels), seen).neutral
+
+
 def test_a_file_that_has_changed_since_the_look_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path, photograph(8, 9, 3, np.uint8))
     seen = rows.look(path, "png")
@@ -181,8 +198,9 @@ def test_a_camera_quirk_is_forgiven_but_a_cut_file_is_not(tmp_path: Path) -> Non
     data[scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big") - 2] = 62
     path.write_bytes(data)
     seen = rows.look(path, "jpeg")
-    fail_on = rows.walk(path, seen)
-    found = rows.opened(path, seen, fail_on).read(Box(0, 0, 80, 90), 0)
+    walked = rows.walk(path, seen)
+    assert walked == rows.Walk("error")
+    found = rows.opened(path, seen, walked).read(Box(0, 0, 80, 90), 0)
     np.testing.assert_array_equal(found, expected)
     path.write_bytes(data[:-300])
     with pytest.raises(PictureError, match="cannot be decoded"):

@@ -109,15 +109,16 @@ def bands(
     picture: Opened, plan: TilePlan, backend: Backend, on_progress: OnProgress
 ) -> Iterator[Rows]:
     """The enlarged picture from top to bottom, a row of tiles at a time."""
-    like = np.empty((0, 0, picture.channels), picture.dtype)
+    channels = 1 if picture.neutral else picture.channels  # the one stands for three, see below
+    like = np.empty((0, 0, channels), picture.dtype)
     enlarge = tile_runner(backend, like, picture.white, picture.dtype)
     hold = plan.shape[0]  # how far the last row of tiles looks back by reflection
     band = np.empty((0, plan.width * plan.scale, picture.channels), picture.dtype)
-    tiles = run_plan(plan, lambda box: picture.read(box, hold), enlarge)
+    tiles = run_plan(plan, lambda box: picture.read(box, hold)[..., :channels], enlarge)
     for number, (t, sr) in enumerate(tiles, 1):
         if t.write.left == 0:
             band = np.empty((t.write.height, *band.shape[1:]), picture.dtype)
-        band[:, t.write.left : t.write.right] = sr
+        band[:, t.write.left : t.write.right] = sr  # one channel becomes as many as there are
         on_progress(number, len(plan))
         if t.write.right == band.shape[1]:
             yield band

@@ -16,7 +16,7 @@ from wdsr import backends, zoo
 from wdsr.backends import Backend
 from wdsr.blend import softened
 from wdsr.choose import Choice, candidates, choose
-from wdsr.color import extend_under_alpha, within_neighbours
+from wdsr.color import extend_under_alpha, is_neutral, within_neighbours
 from wdsr.consistent import back_projected
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
@@ -261,7 +261,10 @@ class Upscaler:
         colour, alpha = page.pixels, page.alpha
         if alpha is not None and not job.flat:
             colour = extend_under_alpha(colour, alpha)
+        neutral = is_neutral(colour)
+        colour = colour[..., :1] if neutral else colour
         pixels = self._enlarge(colour, job.passes, size, page.white, tick)
+        pixels = pixels.repeat(3, axis=2) if neutral else pixels
         if alpha is not None and job.flat:
             alpha = np.full(size, alpha.flat[0], alpha.dtype)
         elif alpha is not None:

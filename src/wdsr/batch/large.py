@@ -31,7 +31,7 @@ class Large:
     facts: Picture  # all that the file holds, of pixels that take no room
     backend: Backend
     kind: stream.Kind
-    fail_on: str = "warning"  # what reading stops at
+    walked: rows.Walk = dataclasses.field(default_factory=rows.Walk)  # by a worker
 
     @classmethod
     def of(
@@ -102,8 +102,8 @@ class Large:
 
     def rehearsed(self, limits: Limits) -> Large:
         """Let a worker decode all of it and keep nothing. Raises as `isolation.read` does."""
-        fail_on = isolation.walk(self.source, self.seen, self.header, limits=limits)
-        return dataclasses.replace(self, fail_on=fail_on)
+        walked = isolation.walk(self.source, self.seen, self.header, limits=limits)
+        return dataclasses.replace(self, walked=walked)
 
     def digest(self) -> bytes:
         """SHA-256 of the file."""
@@ -114,7 +114,7 @@ class Large:
         self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
     ) -> None:
         """Enlarge into a file. Raises PictureError if that fails."""
-        picture = rows.opened(self.source, self.seen, self.fail_on)
+        picture = rows.opened(self.source, self.seen, self.walked)
         stream.enlarge_into(picture, part, self.backend, self.kind, saving, on_progress=on_progress)
 
 

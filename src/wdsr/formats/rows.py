@@ -104,14 +104,14 @@ def of_no_room(shape: tuple[int, int, int], dtype: DTypeLike) -> Rows:
 class Opened:
     """A plain picture that can be read row by row, once, from the top."""
 
-    def __init__(self, image: Any, name: str, facts: Picture) -> None:
-        """facts: all that the file holds, of pixels that take no room."""
+    def __init__(self, image: Any, name: str, facts: Picture, *, neutral: bool = False) -> None:
+        """facts: all that the file holds, of pixels that take no room. neutral: see `Walk`."""
         self.height, self.width = int(image.height), int(image.width)
         self.channels = int(image.bands)
         deep = image.format == "ushort"
         self.dtype: np.dtype[Any] = np.dtype(np.uint16 if deep else np.uint8)
         self.white = 65535.0 if deep else 255.0
-        self.name, self.facts = name, facts
+        self.name, self.facts, self.neutral = name, facts, neutral
         self._region = vips().Region.new(image)
         self._rows = np.empty((0, self.width, self.channels), self.dtype)
         self._top = 0  # of the rows that are held
@@ -142,33 +142,42 @@ class Opened:
         self._top = max(self._top, top)
 
 
-def opened(source: Path, seen: Look, fail_on: str = "warning") -> Opened:
+@dataclass(frozen=True)
+class Walk:
+    """What was seen on the way through all rows of a file."""
+
+    fail_on: str = "warning"  # how much of libvips' doubts are faults
+    neutral: bool = False  # three channels that are the same everywhere, see `color.is_neutral`
+
+
+def opened(source: Path, seen: Look, walked: Walk | None = None) -> Opened:
     """A picture to be read row by row.
 
-    seen: what `look` has told of it, which must be a plain picture.
-    fail_on: what `walk` has told.
+    seen: what `look` has told of it, which must be a plain picture. walked: what `walk` has.
 
     Raises PictureError if the file cannot be read, or is not what it was then.
     """
-    facts = seen.plain
+    facts, walked = seen.plain, walked or Walk()
     assert facts is not None
-    return Opened(_image(source, seen, fail_on), str(source), facts)
+    image = _image(source, seen, walked.fail_on)
+    return Opened(image, str(source), facts, neutral=walked.neutral)
 
 
-def walk(source: Path, seen: Look, name: str = "") -> str:
-    """Decode all rows, keep none, and return what reading may fail on.
-
-    Raises PictureError for any damage.
-    """
-    for fail_on in ("warning", "error"):
+def walk(source: Path, seen: Look, name: str = "") -> Walk:
+    """Decode all rows, and keep none. Raises PictureError for any damage."""
+    levels = ["warning", "error"]
+    while True:
         try:
-            _image(source, seen, fail_on, name).avg()
+            image = _image(source, seen, levels[0], name)
+            if seen.bands == 1:
+                image.avg()
+                return Walk(levels[0])
+            # One pass over the rows for both: all are decoded, and compared.
+            differences = [(image[0] - image[band]).abs() for band in (1, 2)]
+            return Walk(levels[0], neutral=differences[0].bandjoin(differences[1]).max() == 0)
         except vips().Error as error:
-            if fail_on == "error" or jpeg.QUIRK not in error.detail:
+            if levels.pop(0) == "error" or jpeg.QUIRK not in error.detail:
                 raise unreadable(name or str(source), error) from error
-        else:
-            break
-    return fail_on
 
 
 def _image(source: Path, seen: Look, fail_on: str, name: str = "") -> Any:

@@ -31,7 +31,7 @@ from wdsr.headers import Header, Limits, check_header
 from wdsr.isolation import wire
 
 if TYPE_CHECKING:
-    from wdsr.formats.rows import Look
+    from wdsr.formats.rows import Look, Walk
     from wdsr.picture import Picture
 
 # Not `-m`, and with -P: no file in the folder where the command runs may pass for a module.
@@ -96,12 +96,12 @@ def look(
     return seen
 
 
-def walk(path: Path, seen: Look, found: Header, *, limits: Limits | None = None) -> str:
+def walk(path: Path, seen: Look, found: Header, *, limits: Limits | None = None) -> Walk:
     """Decode a large file row by row, and keep nothing: see `rows.walk`. Raises as `read` does."""
     limits = limits or Limits()
     facts = {"kind": seen.kind, "height": seen.height, "width": seen.width}
     facts |= {"bands": seen.bands, "white": seen.white}
-    told: str = _ask("walk", _file(path) | {"seen": facts}, b"", found, limits)
+    told: Walk = _ask("walk", _file(path) | {"seen": facts}, b"", found, limits)
     return told
 
 

@@ -115,7 +115,7 @@ def _look(data: bytearray, options: dict[str, Any]) -> Any:
     return replace(seen, facts=seen.facts.without_private()) if strip and seen.facts else seen
 
 
-def _walk(data: bytearray, options: dict[str, Any]) -> str:
+def _walk(data: bytearray, options: dict[str, Any]) -> Any:
     from wdsr.formats import rows
 
     return rows.walk(Path(options["path"]), rows.Look(**options["seen"]), options["name"])
