@@ -422,6 +422,24 @@ def test_grey_is_the_grey_of_the_colours(x2: Upscaler) -> None:
     np.testing.assert_array_equal(with_axis[..., 0], result)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_what_is_neutral_everywhere_stays_so(x2: Upscaler, dtype: str) -> None:
+    """A black and white photograph in a file of colours: the network alone tints it."""
+    grey = photograph()[..., :1].astype(dtype)
+    if dtype == "float32":
+        grey /= 255
+    result = x2.upscale(grey.repeat(3, 2))
+    np.testing.assert_array_equal(result, x2.upscale(grey).repeat(3, 2))
+    alpha = np.full_like(grey, np.iinfo(np.uint8).max if dtype == "uint8" else 1)
+    alpha[:9] = 0
+    veiled = np.concatenate([grey.repeat(3, 2), alpha], axis=2)
+    veiled[:9, :, :3] = np.random.default_rng(0).random((9, grey.shape[1], 3))  # hidden colour
+    assert np.ptp(x2.upscale(veiled)[..., :3].astype(float), axis=2).max() == 0
+    coloured = grey.repeat(3, 2)
+    coloured[-1, -1, 2] = 0
+    assert np.ptp(x2.upscale(coloured).astype(float), axis=2)[:40].max() > 0
+
+
 # Alpha
 
 

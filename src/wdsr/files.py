@@ -111,18 +111,36 @@ def read_file(path: Path, *, max_bytes: int, name: str = "") -> bytes:
         # Not blocking: opening a pipe would wait for somebody to write into it.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
             state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                raise FileError(f"{name}: is not a file; name a picture file")
-            if state.st_size > max_bytes:
-                raise LimitError(
-                    f"{name}: has {state.st_size / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} "
-                    "are read; raise it with --limit bytes=N"
-                )
+            _check_state(state, max_bytes, name)
             return file.read(state.st_size + 1)  # it may be growing: no more than that
-    except FileNotFoundError as error:
-        raise FileError(f"{name}: does not exist; name a picture file") from error
     except OSError as error:
-        raise FileError(f"{name}: cannot be read ({error.strerror}); check the file") from error
+        raise _unreadable(name, error) from error
+
+
+def check_file(path: Path, *, max_bytes: int) -> None:
+    """Raises as `read_file` does, but that a file that may not be read is not seen."""
+    try:
+        _check_state(path.stat(), max_bytes, str(path))
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+
+
+def _check_state(state: os.stat_result, max_bytes: int, name: str) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise FileError(f"{name}: is not a file; name a picture file")
+    if state.st_size > max_bytes:
+        raise LimitError(
+            f"{name}: has {state.st_size / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} "
+            "are read; raise it with --limit bytes=N"
+        )
+
+
+def _unreadable(name: str, error: OSError) -> FileError:
+    if isinstance(error, FileNotFoundError):
+        return FileError(f"{name}: does not exist; name a picture file")
+    if isinstance(error, IsADirectoryError):
+        return FileError(f"{name}: is not a file; name a picture file")
+    return FileError(f"{name}: cannot be read ({error.strerror}); check the file")
 
 
 _CLAIM_SECONDS = 2  # a file younger than this may not have been locked by its writer yet

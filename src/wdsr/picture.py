@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 MAX_PIXELS = 500_000_000  # that a header may declare: 1.5 GB of 8-bit RGB
+_BMP_BYTES = 2**32 - 1 - 54  # of pixels: the file's length is a number of 32 bits
 
 
 def format_of(path: Path) -> str:
@@ -74,6 +75,9 @@ def check_format(
         able = either(kind for kind, form in FORMATS.items() if form.max_side >= side)
         fault = f"{format} holds at most {most} pixels a side, not {width} x {height}"
         raise PictureError(f"{fault}; use {able}")
+    if format == "bmp" and (3 * width + 3) * height > _BMP_BYTES:
+        fault = f"bmp holds at most 4 GB, too little for {width} x {height}"
+        raise PictureError(f"{fault}; use png, tiff or ppm")
     if alpha and not FORMATS[format].alpha:
         able = either(kind for kind, form in FORMATS.items() if form.alpha)
         raise PictureError(f"{format} cannot hold transparency; use {able}")

@@ -16,7 +16,7 @@ from wdsr import backends, zoo
 from wdsr.backends import Backend
 from wdsr.blend import softened
 from wdsr.choose import Choice, candidates, choose
-from wdsr.color import extend_under_alpha, within_neighbours
+from wdsr.color import extend_under_alpha, is_neutral, within_neighbours
 from wdsr.consistent import back_projected
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
@@ -261,7 +261,10 @@ class Upscaler:
         colour, alpha = page.pixels, page.alpha
         if alpha is not None and not job.flat:
             colour = extend_under_alpha(colour, alpha)
+        neutral = is_neutral(colour)
+        colour = colour[..., :1] if neutral else colour
         pixels = self._enlarge(colour, job.passes, size, page.white, tick)
+        pixels = pixels.repeat(3, axis=2) if neutral else pixels
         if alpha is not None and job.flat:
             alpha = np.full(size, alpha.flat[0], alpha.dtype)
         elif alpha is not None:
@@ -290,13 +293,20 @@ class Upscaler:
         height, width, white: of the picture.
         model: instead of the one asked for; with "auto" the default one else.
         """
-        name = model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
-        wanted = self.target.size(height, width)
-        scale = max(wanted[0] / height, wanted[1] / width)
+        name = self._name(model)
         # 8 bits hide the rounding of bf16 and int8; 16 bits and floats do not.
         precision = self._options["precision"] if white == 255 else "float32"
         small = height * width < SMALL
-        return [self._backend(name, s, precision, small) for s in chain(scale, self._scales[name])]
+        return [self._backend(name, s, precision, small) for s in self.steps(height, width, model)]
+
+    def steps(self, height: int, width: int, model: str | None = None) -> list[int]:
+        """The scales of the `passes` that a picture of this size takes; loads nothing."""
+        wanted = self.target.size(height, width)
+        scale = max(wanted[0] / height, wanted[1] / width)
+        return chain(scale, self._scales[self._name(model)])
+
+    def _name(self, model: str | None) -> str:
+        return model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
 
     def _passes(self, picture: Picture) -> list[Backend]:
         name = self.choice(picture).model

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from wdsr import isolation, stream
 from wdsr import picture as pictures
-from wdsr.errors import DamageError, PictureError, UsageError
-from wdsr.headers import Header, Limits, check_header
+from wdsr.errors import PictureError, UsageError
+from wdsr.formats import rows
+from wdsr.headers import Header, Limits
 
 if TYPE_CHECKING:
     from wdsr.backends import Backend
+    from wdsr.picture import Picture
     from wdsr.upscale import Upscaler
 
 
@@ -24,9 +26,12 @@ class Large:
     """A picture that is to be enlarged row by row: decoded here, once a worker has tried it."""
 
     source: Path
-    picture: stream.Opened
+    header: Header
+    seen: rows.Look
+    facts: Picture  # all that the file holds, of pixels that take no room
     backend: Backend
     kind: stream.Kind
+    walked: rows.Walk = dataclasses.field(default_factory=rows.Walk)  # by a worker
 
     @classmethod
     def of(
@@ -37,10 +42,12 @@ class Large:
         *,
         limits: Limits | None = None,
         pyramid: bool = False,
+        strip_private: bool = False,
     ) -> Large | None:
         """If the result is large, or a pyramid is wanted, and the picture is of the plain kind.
 
-        kind: format of the result.
+        kind: format of the result. No decoder of this process sees the file.
+        strip_private: as for `isolation.read`.
 
         Raises LimitError for a header that declares too much, UsageError and
         PictureError for a pyramid that cannot be made.
@@ -48,20 +55,22 @@ class Large:
         if pyramid and kind != "tiff":
             raise UsageError("only TIFF holds a pyramid: give the result a name like .tif")
         limits = limits or Limits()
-        if kind not in stream.KINDS or not _may_be(upscaler, source, limits, pyramid):
+        if kind not in stream.KINDS or not _may_be(source, limits, pyramid):
             return None
-        # From here on a decoder of ours sees the file: only now, as few files get here.
-        head = stream.header(source)
-        height, width = upscaler.target.size(head.height, head.width)
-        if height * width < stream.LARGE and not pyramid:
+        header = isolation.header(source, limits=limits)
+        if not pyramid and not _is_large(upscaler, header.height, header.width):
             return None
+        seen = isolation.look(source, header, limits=limits, strip_private=strip_private)
+        if not pyramid and not _is_large(upscaler, seen.height, seen.width):
+            return None
+        height, width = upscaler.target.size(seen.height, seen.width)
         pictures.check_format(kind, height, width)
-        passes = upscaler.passes(head.height, head.width, head.white)
+        passes = upscaler.passes(seen.height, seen.width, seen.white)
         if len(passes) == 1 and not upscaler.self_ensemble and not upscaler.consistent:
             scale = passes[0].card.scale
-            whole = (height, width) == (head.height * scale, head.width * scale)
-            if whole and (picture := stream.opened(source, head.kind)):
-                return cls(source, picture, passes[0], kind)
+            whole = (height, width) == (seen.height * scale, seen.width * scale)
+            if whole and (facts := seen.plain):
+                return cls(source, header, seen, facts, passes[0], kind)
         if pyramid:
             raise PictureError(
                 f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
@@ -72,13 +81,13 @@ class Large:
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) before."""
-        return self.picture.width, self.picture.height
+        return self.seen.width, self.seen.height
 
     @property
     def result(self) -> tuple[int, int]:
         """(width, height) after."""
         scale = self.backend.card.scale
-        return self.picture.width * scale, self.picture.height * scale
+        return self.seen.width * scale, self.seen.height * scale
 
     @property
     def engine(self) -> str:
@@ -89,19 +98,12 @@ class Large:
     @property
     def lost(self) -> list[str]:
         """What the result will not hold, a line each."""
-        return stream.carried(self.picture, self.kind) + pictures.noted(self.picture.facts)
+        return stream.carried(self.facts, self.kind) + pictures.noted(self.facts)
 
-    def without_private(self) -> Large:
-        """Without position and serial numbers."""
-        self.picture.facts = self.picture.facts.without_private()
-        return self
-
-    def rehearse(self, limits: Limits) -> None:
+    def rehearsed(self, limits: Limits) -> Large:
         """Let a worker decode all of it and keep nothing. Raises as `isolation.read` does."""
-        width, height = self.size
-        header = Header(width=width, height=height)
-        if isolation.walk(self.source, str(self.source), header, limits) != (height, width):
-            raise DamageError(f"{self.source}: is not the picture it was a moment ago; try again")
+        walked = isolation.walk(self.source, self.seen, self.header, limits=limits)
+        return dataclasses.replace(self, walked=walked)
 
     def digest(self) -> bytes:
         """SHA-256 of the file."""
@@ -112,28 +114,24 @@ class Large:
         self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
     ) -> None:
         """Enlarge into a file. Raises PictureError if that fails."""
-        stream.enlarge_into(
-            self.picture, part, self.backend, self.kind, saving, on_progress=on_progress
-        )
+        picture = rows.opened(self.source, self.seen, self.walked)
+        stream.enlarge_into(picture, part, self.backend, self.kind, saving, on_progress=on_progress)
 
 
 # A smaller file than this is no large picture, unless it is nearly empty: then memory is no care.
 _LEAST_BYTES = 1_000_000
 
 
-def _may_be(upscaler: Upscaler, source: Path, limits: Limits, pyramid: bool) -> bool:
-    """Whether a file deserves a closer look, by its header, which is read without a decoder.
-
-    Raises LimitError.
-    """
+def _may_be(source: Path, limits: Limits, pyramid: bool) -> bool:
+    """Whether a file deserves a closer look, by its length."""
     if not source.is_file():
         return False
     length = source.stat().st_size
-    if length > limits.bytes or length == 0 or (length < _LEAST_BYTES and not pyramid):
+    return 0 < length <= limits.bytes and (length >= _LEAST_BYTES or pyramid)
+
+
+def _is_large(upscaler: Upscaler, height: int, width: int) -> bool:
+    if not height or not width:  # it does not say
         return False
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        header = check_header(data, str(source), limits)  # type: ignore[arg-type]
-    if not header.pixels or pyramid:
-        return pyramid
-    height, width = upscaler.target.size(header.height, header.width)
+    height, width = upscaler.target.size(height, width)
     return height * width >= stream.LARGE

@@ -21,11 +21,11 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
 
     Raises PictureError if any of the pictures would be refused.
     """
+    from wdsr import isolation
     from wdsr import picture as pictures
     from wdsr.batch.large import Large
     from wdsr.batch.plan import STREAM
     from wdsr.estimate import compile_seconds, estimate, startup_seconds
-    from wdsr.stream import header
 
     found, refused = [], 0
     start: float | None = None
@@ -35,7 +35,8 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
             continue
         source, target = job.source, job.target
         try:
-            seen = header(source)
+            header = isolation.header(source, limits=settings.limits)
+            seen = isolation.look(source, header, limits=settings.limits)
             kind = settings.format or (
                 seen.kind if target == STREAM else pictures.format_of(target)
             )

@@ -54,11 +54,11 @@ def info(
     ] = None,
 ) -> None:
     """Show the facts of a picture or of a model, or compare a picture with its enlargement."""
-    from wdsr import picture, zoo
+    from wdsr import zoo
 
     path = Path(file)
     if other is not None:
-        _print_residual(picture.read(path, drop_tags=True), picture.read(other, drop_tags=True))
+        _print_residual(_read(path), _read(other))
         return
     models = [] if path.exists() else zoo.shipped()
     titles = {model.card.title: model for model in models}
@@ -69,7 +69,16 @@ def info(
     elif file.endswith(zoo.SUFFIXES):
         _print_model(zoo.read_model(path))
     else:
-        _print_picture(picture.read(path, drop_tags=True), path)
+        _print_picture(_read(path), path)
+
+
+def _read(path: Path) -> Picture:
+    from wdsr import isolation
+    from wdsr.files import read_file
+    from wdsr.headers import Limits
+
+    data = read_file(path, max_bytes=Limits().bytes)
+    return isolation.read(data, name=str(path), drop_tags=True)
 
 
 def _print_residual(one: Picture, other: Picture) -> None:

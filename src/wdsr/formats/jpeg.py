@@ -17,6 +17,9 @@ from wdsr.formats.vips import decoded, opened, saved
 from wdsr.quality import jpeg_quality
 
 MOST = 65_500  # bytes that one segment is given
+# libjpeg's warning of what some cameras put into good files; of damage further on only the end
+# of the file is then seen.
+QUIRK = "Invalid SOS parameters"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
@@ -128,8 +131,7 @@ def _pixels(data: bytes, most: int, best_effort: bool) -> Picture:
     try:
         return decoded(opened(data, "jpeg", most, best_effort=best_effort))
     except UndecodableError as error:
-        # Some cameras put this into good JPEG files; damage further on then goes unseen.
-        if "Invalid SOS parameters" not in str(error):
+        if QUIRK not in str(error):
             raise
         return decoded(opened(data, "jpeg", most, fail_on="error"))
 

@@ -16,14 +16,13 @@ import numpy as np
 
 from wdsr.errors import PictureError
 from wdsr.exif import PREFIX
-from wdsr.formats.base import Picture, Timing, UndecodableError, described, split
+from wdsr.formats.base import TEXTS, Picture, Timing, UndecodableError, described, split
 from wdsr.formats.vips import call_saver, check_size, decoded, new_image, opened
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
 _METRE = 0.0254  # of an inch
 
-TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 COLOURS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 # Chunks that describe how the file was coded, or would be wrong of an enlarged picture:
 # significant bits, a histogram, the time of the last change, where on a page it lies.

@@ -32,7 +32,8 @@ from wdsr.formats.vips import check_size, decoded, opened
 
 Tags = list[tuple[int, int, int, bytes]]  # number, type, count, value
 
-_SUBFILE, _COMPRESSION = 254, 259
+_SUBFILE, _COMPRESSION, _PHOTOMETRIC = 254, 259, 262
+_LAB = (8, 9, 10)  # of CIE, ICC and ITU
 _XMP, _IPTC, _ICC, _SUBDIRECTORIES = 700, 33723, 34675, 330
 _INTEROPERABILITY = 0xA005  # a directory within EXIF's, of no use beside another file
 _POINTERS = (EXIF_DIRECTORY, GPS_DIRECTORY)
@@ -70,6 +71,8 @@ def decode(data: bytes, kind: str, most: int, *, best_effort: bool = False) -> P
         where = f"page {number + 1} " if len(directories) > 1 else ""
         if kinds[number] & 4:
             raise PictureError(f"{where}is a mask, which is not read; convert it first")
+        if tiff.number(page, _PHOTOMETRIC) in _LAB:
+            raise PictureError(f"{where}is Lab, which is not read; convert it to RGB first")
         if left_out[number]:
             continue
         try:
