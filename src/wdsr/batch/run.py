@@ -100,12 +100,14 @@ class Batch:
                     if reading is not None:
                         work = self._enlarge(reading.result())
                         self._writing.append(pool.submit(self._write, work))
-                    self._tell(wait_for=0 if reading is None else at_once - 1)
-                self._tell(wait_for=0)
+                        self._tell(wait_for=at_once - 1)
+                    else:
+                        self._tell(wait_for=0, pause=True)
+                self._tell(wait_for=0, pause=True)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 with contextlib.suppress(CancelledError, WdsrError):
-                    self._tell(wait_for=0)
+                    self._tell(wait_for=0, pause=True)
                 raise
 
     def _ahead(
@@ -122,13 +124,16 @@ class Batch:
                 yield None
         yield from reading
 
-    def _tell(self, wait_for: int | None = None) -> None:
-        """Pass on what has ended; wait until no more than this many files are being written."""
+    def _tell(self, wait_for: int | None = None, *, pause: bool = False) -> None:
+        """Pass on what has ended; wait until no more than this many files are being written.
+
+        pause: nothing more comes for now, so what was done is to reach the disk at once.
+        """
         while self._writing and (
             self._writing[0].done() or (wait_for is not None and len(self._writing) > wait_for)
         ):
             self._on_outcome(self._writing.popleft().result())
-        self._results.keep(at_once=wait_for == 0)
+        self._results.keep(at_once=pause)
 
     def close(self) -> None:
         """Make what was done reach the disk. Raises WriteError if it cannot."""
