@@ -5,18 +5,31 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from wdsr.cli.common import Version
+from wdsr.cli.common import Command, Version
 from wdsr.errors import FileError, PictureError, UsageError
 
 if TYPE_CHECKING:
     from wdsr.batch.plan import Job, Naming
     from wdsr.headers import Limits
+
+
+class Upscale(Command):
+    """With its many options in groups."""
+
+    panels: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Output": ("output", "overwrite", "format", "quality", "suffix", "compression", "pyramid"),
+        "Size": ("scale", "width", "height", "max_side"),
+        "Model": ("model", "sharpness", "self_ensemble", "consistent"),
+        "Speed": ("precision", "tile", "backend", "device", "threads", "deterministic", "dry_run"),
+        "Many files": ("recursive", "include", "exclude", "resume", "watch", "jobs", "events"),
+        "Care": ("strict", "strip_private", "drop_tags", "best_effort", "limit"),
+    }
 
 
 def upscale(
