@@ -121,6 +121,7 @@ class Upscaler:
 
         model: as for `zoo.find`, or "auto": the classical or the photo model,
             chosen for each picture by a look at it (see `choose`).
+        target: 4 times larger unless given, or as the model's name says (`wdsr-b-8-x2`).
         tile: side of a tile's core in LR pixels; None chooses. The result is the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
@@ -140,7 +141,7 @@ class Upscaler:
             if choice not in known:
                 raise UsageError(f"no {name} {choice!r}: choose {', '.join(known)}")
         self.model = model
-        self.target = target or Target(scale=4)
+        self.target = _fitting(model, target)
         self.tile = tile
         self.self_ensemble = self_ensemble
         if deterministic and precision == "auto":
@@ -355,7 +356,7 @@ class Upscaler:
 def load(
     model: str = zoo.DEFAULT_MODEL,
     *,
-    scale: float = 4,
+    scale: float | None = None,
     backend: str = "auto",
     precision: str = "auto",
     device: str = "auto",
@@ -369,14 +370,15 @@ def load(
 
     Example: `wdsr.load("wdsr-b-8", scale=4).upscale("photo.jpg")`
 
-    model: the name of a shipped model (`wdsr models` lists them) or the path
-        of an .onnx or .safetensors file that `wdsr export` or `wdsr import` wrote.
-    scale: 1 to 64, not necessarily whole.
+    model: the name of a shipped model (`wdsr models` lists them), maybe with its
+        scale, `wdsr-b-8-x4`; or the path of an .onnx or .safetensors file that
+        `wdsr export` or `wdsr import` wrote.
+    scale: 1 to 64, not necessarily whole. 4 unless given, or as the model's name says.
     The rest: see `Upscaler`.
     """
     return Upscaler(
         model,
-        Target(scale=scale),
+        None if scale is None else Target(scale=scale),
         backend=backend,
         precision=precision,
         device=device,
@@ -386,6 +388,18 @@ def load(
         sharpness=sharpness,
         consistent=consistent,
     )
+
+
+def _fitting(model: str, target: Target | None) -> Target:
+    """The target, which may not contradict the scale in a model's name."""
+    name, only = zoo.split_title(model)
+    if target is None:
+        return Target(scale=only or 4)
+    if only is not None and target.scale not in (None, only):
+        raise UsageError(
+            f"{model} enlarges {only} times, not {target.scale:g}: give {name} for other scales"
+        )
+    return target
 
 
 @dataclass(frozen=True)

@@ -204,12 +204,11 @@ def upscale(
 
     if events and (output == STREAM or (STREAM in sources and output is None)):
         raise UsageError("--json needs stdout for itself: give -o a file to write")
-    if scale is None and width is None and height is None and max_side is None:
-        scale = 4
-    target = Target(scale=scale, width=width, height=height, max_side=max_side)
+    sizes = {"scale": scale, "width": width, "height": height, "max_side": max_side}
+    chosen = any(size is not None for size in sizes.values())
     upscaler = Upscaler(
         model,
-        target,
+        Target(**sizes) if chosen else None,  # type: ignore[arg-type]
         backend=backend,
         precision=precision,
         device=device,
@@ -236,7 +235,7 @@ def upscale(
     )
     naming = Naming(
         output=output,
-        suffix=target.suffix if suffix is None else suffix,
+        suffix=upscaler.target.suffix if suffix is None else suffix,
         format=settings.format,
         recursive=recursive,
         include=include or (),
