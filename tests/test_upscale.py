@@ -493,7 +493,7 @@ def test_describe(nearest: object) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 2.5, 8])
-@pytest.mark.parametrize("tile", [None, 7])
+@pytest.mark.parametrize("tile", [None, 16])
 @pytest.mark.parametrize("channels", [3, 4])
 def test_progress_counts_every_tile_up_to_the_last(
     nearest: object, scale: float, tile: int | None, channels: int
@@ -506,7 +506,7 @@ def test_progress_counts_every_tile_up_to_the_last(
     total = told[0][1]
     assert told == [(n, total) for n in range(1, total + 1)]
     if tile and scale == 2:
-        assert total == 3 * 5 * (2 if channels == 4 else 1)
+        assert total == 2 * 2 * (2 if channels == 4 else 1)
 
 
 @pytest.mark.parametrize("scale", [2, 8])
@@ -556,3 +556,10 @@ def test_a_picture_is_not_touched_even_at_scale_1(nearest: object) -> None:
         result = wdsr.load(scale=1).upscale(array)
         result[:] = 0
         np.testing.assert_array_equal(array, before)
+
+
+def test_a_models_name_may_say_its_scale() -> None:
+    assert wdsr.load("wdsr-b-8-x3").target == Target(scale=3)
+    assert wdsr.load("wdsr-b-8").target == wdsr.load("wdsr-b-8-x4", scale=4).target
+    with pytest.raises(UsageError, match="wdsr-b-8-x3 enlarges 3 times, not 4: give wdsr-b-8 for"):
+        wdsr.load("wdsr-b-8-x3", scale=4)

@@ -29,6 +29,7 @@ Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
 LARGEST_SCALE = 64
+SMALLEST_TILE = 16  # pixels; with a halo of 10 that is 5 times the work, and 1 would be 441 times
 SMALL = 100_000  # pixels: up to here, compiling for int8 takes longer than int8 saves
 
 
@@ -122,7 +123,8 @@ class Upscaler:
         model: as for `zoo.find`, or "auto": the classical or the photo model,
             chosen for each picture by a look at it (see `choose`).
         target: 4 times larger unless given, or as the model's name says (`wdsr-b-8-x2`).
-        tile: side of a tile's core in LR pixels; None chooses. The result is the same.
+        tile: side of a tile's core in LR pixels, 16 or more; None chooses. The result is
+            the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
         deterministic: leave nothing to measurements: the same bytes on any machine
@@ -131,9 +133,9 @@ class Upscaler:
         consistent: afterwards move the result by as little as is needed so that,
             made small again, it is the input; see `wdsr.consistent`.
         """
-        for name, number in (("tile", tile), ("threads", threads)):
-            if number is not None and number < 1:
-                raise UsageError(f"{name} must be at least 1, not {number}")
+        for name, number, least in (("tile", tile, SMALLEST_TILE), ("threads", threads, 1)):
+            if number is not None and number < least:
+                raise UsageError(f"{name} must be at least {least}, not {number}")
         for name, choice, known in (
             ("backend", backend, ("auto", *backends.ENGINES)),
             ("precision", precision, backends.PRECISIONS),
