@@ -36,7 +36,8 @@ from wdsr.batch.run import Batch
 from wdsr.batch.settings import Outcome, Settings
 from wdsr.errors import LimitError
 from wdsr.headers import Limits
-from wdsr.upscale import Target, Upscaler
+from wdsr.target import Target
+from wdsr.upscale import Upscaler
 
 ROUNDS = 3
 RECORDS = Path(__file__).parent / "records"

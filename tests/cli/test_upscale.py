@@ -23,7 +23,7 @@ import wdsr as package
 from wdsr import picture as pictures
 from wdsr import zoo
 from wdsr.batch import manifest
-from wdsr.upscale import chain
+from wdsr.target import chain
 
 Array = NDArray[Any]
 Wdsr = Callable[..., Any]  # see conftest.py

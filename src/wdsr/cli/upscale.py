@@ -200,7 +200,8 @@ def upscale(
     from wdsr.batch.settings import Settings
     from wdsr.cli.dryrun import tell
     from wdsr.cli.report import Report
-    from wdsr.upscale import Target, Upscaler
+    from wdsr.target import Target
+    from wdsr.upscale import Upscaler
 
     if events and (output == STREAM or (STREAM in sources and output is None)):
         raise UsageError("--json needs stdout for itself: give -o a file to write")
