@@ -36,7 +36,8 @@ from wdsr.batch.run import Batch
 from wdsr.batch.settings import Outcome, Settings
 from wdsr.errors import LimitError
 from wdsr.headers import Limits
-from wdsr.upscale import Target, Upscaler
+from wdsr.target import Target
+from wdsr.upscale import Upscaler
 
 ROUNDS = 3
 RECORDS = Path(__file__).parent / "records"
@@ -125,9 +126,9 @@ def cost_of_isolation(folder: Path) -> list[str]:
                         wall = run(jobs, upscaler, at_once)
                     spent.append([wall, processor_seconds() - before])
             shown: list[str] = []
-            for which in (0, 1):  # wall, processor
+            for part in (0, 1):  # wall, processor
                 alone, apart = (
-                    1000 * min(pair[which] for pair in times[key]) / many for key in times
+                    1000 * min(pair[part] for pair in times[key]) / many for key in times
                 )
                 shown += [f"{alone:.0f}", f"{apart:.0f}", f"{100 * (apart / alone - 1):+.1f}"]
             lines.append(f"| {kind}, `--jobs {at_once}` | {' | '.join(shown)} |")

@@ -24,9 +24,8 @@ def main() -> None:
     source, result = OUT / "photo.png", OUT / "photo_x4.png"
     Image.fromarray(small).save(source)
 
-    result.unlink(missing_ok=True)
     began = time.perf_counter()
-    wdsr.load("wdsr-b-8", scale=4).upscale(source, output=result)
+    wdsr.load("wdsr-b-8", scale=4).upscale(source, output=result, overwrite=True)
     seconds = time.perf_counter() - began
 
     bicubic = Image.fromarray(resize(small, scale=4).astype(np.uint8))

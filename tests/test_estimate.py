@@ -13,7 +13,8 @@ from wdsr.card import ModelCard
 from wdsr.errors import UsageError
 from wdsr.estimate import best, encoding_rate, estimate, tile_rate
 from wdsr.inference import AUTO_SIDE, best_side, forget_sides, plan_tiles
-from wdsr.upscale import Target, Upscaler
+from wdsr.target import Target
+from wdsr.upscale import Upscaler
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,8 @@ from wdsr.card import ModelCard
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.picture import Picture
 from wdsr.resize import resize
-from wdsr.upscale import Target, Upscaler, chain
+from wdsr.target import Target, chain
+from wdsr.upscale import Upscaler
 
 Array = NDArray[Any]
 
@@ -327,6 +328,8 @@ def test_paths(nearest: object, tmp_path: Path) -> None:
     assert upscaler.upscale(source) == tmp_path / "photo_x2.png"
     with pytest.raises(PictureError, match="exists already"):
         upscaler.upscale(str(source))
+    (tmp_path / "photo_x2.png").write_bytes(b"an older one")
+    assert upscaler.upscale(str(source), overwrite=True) == tmp_path / "photo_x2.png"
     assert upscaler.upscale(str(source), output=str(tmp_path / "o.png")) == tmp_path / "o.png"
     assert (tmp_path / "o.png").read_bytes() == (tmp_path / "photo_x2.png").read_bytes()
     np.testing.assert_array_equal(
@@ -520,7 +523,7 @@ def test_describe(nearest: object) -> None:
 
 
 @pytest.mark.parametrize("scale", [2, 2.5, 8])
-@pytest.mark.parametrize("tile", [None, 7])
+@pytest.mark.parametrize("tile", [None, 16])
 @pytest.mark.parametrize("channels", [3, 4])
 def test_progress_counts_every_tile_up_to_the_last(
     nearest: object, scale: float, tile: int | None, channels: int
@@ -533,7 +536,7 @@ def test_progress_counts_every_tile_up_to_the_last(
     total = told[0][1]
     assert told == [(n, total) for n in range(1, total + 1)]
     if tile and scale == 2:
-        assert total == 3 * 5 * (2 if channels == 4 else 1)
+        assert total == 2 * 2 * (2 if channels == 4 else 1)
 
 
 @pytest.mark.parametrize("scale", [2, 8])
@@ -583,3 +586,33 @@ def test_a_picture_is_not_touched_even_at_scale_1(nearest: object) -> None:
         result = wdsr.load(scale=1).upscale(array)
         result[:] = 0
         np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"scale": "4"}, "scale must be a number, not '4'"),
+        ({"scale": 4, "tile": "auto"}, "tile must be a whole number or None, not 'auto'"),
+        ({"scale": 4, "threads": 1.5}, "threads must be a whole number or None, not 1.5"),
+    ],
+)
+def test_options_of_a_wrong_type(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        wdsr.load(**options)
+    with pytest.raises(UsageError, match=r"width must be a whole number, not 9\.5"):
+        Target(width=9.5)  # type: ignore[arg-type]
+    assert Target(scale=np.float32(2)).suffix == "_x2"  # type: ignore[arg-type]
+
+
+def test_an_upscaler_tells_what_it_is(nearest: object) -> None:
+    upscaler = wdsr.load("wdsr-b-8", scale=2, backend="openvino")
+    assert repr(upscaler) == "<Upscaler wdsr-b-8, x2, openvino, auto>"
+    upscaler.upscale(np.zeros((4, 4, 3), np.uint8))
+    assert repr(upscaler) == "<Upscaler wdsr-b-8, x2, openvino, float32>"
+
+
+def test_a_models_name_may_say_its_scale() -> None:
+    assert wdsr.load("wdsr-b-8-x3").target == Target(scale=3)
+    assert wdsr.load("wdsr-b-8").target == wdsr.load("wdsr-b-8-x4", scale=4).target
+    with pytest.raises(UsageError, match="wdsr-b-8-x3 enlarges 3 times, not 4: give wdsr-b-8 for"):
+        wdsr.load("wdsr-b-8-x3", scale=4)

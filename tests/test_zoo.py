@@ -151,10 +151,6 @@ def test_an_unknown_name_is_told_what_exists(name: str) -> None:
         assert ".onnx" in message
 
 
-def test_a_title_is_no_name() -> None:
-    fails(UsageError, "no model", CARDS[0].title, CARDS[0].scale)
-
-
 @pytest.mark.parametrize("scale", [0, -2, 1, 5, 99])
 def test_an_unknown_scale_is_told_what_exists(scale: int) -> None:
     message = fails(UsageError, f"has no x{scale}, only", zoo.DEFAULT_MODEL, scale)
@@ -187,3 +183,14 @@ def test_a_path_with_no_model_behind_it_is_refused(tmp_path: Path) -> None:
     ):
         for scale in (None, 2):
             fails(ModelError, f"{name}: {why}", str(tmp_path / name), scale)
+
+
+@pytest.mark.parametrize("title", [card.title for card in CARDS])
+def test_a_title_names_one_model(title: str) -> None:
+    base, _, scale = title.rpartition("-x")
+    assert zoo.split_title(title) == (base, int(scale))
+    assert zoo.split_title(base) == (base, None)
+    assert zoo.scales(title) == [int(scale)]
+    assert zoo.find(title, int(scale)) == zoo.find(base, int(scale))
+    fails(UsageError, f"only x{scale}", title, int(scale) + 1)
+    fails(UsageError, f"{base}-x2 or {base}-x3", f"{base}-x7")

@@ -13,21 +13,34 @@ TYPE_CHECKING = False  # `typing` takes long to import
 if TYPE_CHECKING:
     from typing import Any
 
-    from wdsr.errors import WdsrError
+    from wdsr.errors import PictureError, UsageError, WdsrError
     from wdsr.metrics import psnr, ssim
-    from wdsr.upscale import Target, Upscaler, load
+    from wdsr.target import Target
+    from wdsr.upscale import Upscaler, load
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Target": "wdsr.upscale",
+    "PictureError": "wdsr.errors",
+    "Target": "wdsr.target",
     "Upscaler": "wdsr.upscale",
     "load": "wdsr.upscale",
     "psnr": "wdsr.metrics",
     "ssim": "wdsr.metrics",
+    "UsageError": "wdsr.errors",
     "WdsrError": "wdsr.errors",
 }
-__all__ = ["Target", "Upscaler", "WdsrError", "__version__", "load", "psnr", "ssim"]
+__all__ = [
+    "PictureError",
+    "Target",
+    "Upscaler",
+    "UsageError",
+    "WdsrError",
+    "__version__",
+    "load",
+    "psnr",
+    "ssim",
+]
 
 
 def __dir__() -> list[str]:

@@ -52,19 +52,36 @@ def is_shipped(name: str) -> bool:
     return name in _catalogue()
 
 
+def split_title(name: str) -> tuple[str, int | None]:
+    """A shipped model's name, and the scale if one is added: `wdsr-b-8-x4` -> wdsr-b-8, 4.
+
+    Any other name comes back as it is.
+    """
+    base, _, scale = name.rpartition("-x")
+    if scale.isdecimal() and not is_shipped(name) and is_shipped(base):
+        return base, int(scale)
+    return name, None
+
+
 def scales(name: str) -> list[int]:
-    """The scales a shipped model has, or the one of a model file."""
+    """The scales of a shipped model, the one that its name ends with, or that of a model file."""
     if _is_path(name):
         return [read_model(Path(name)).card.scale]
     catalogue = _catalogue()
-    if name not in catalogue:
+    base, only = split_title(name)
+    if base not in catalogue:
         choice = " or ".join([*catalogue, "the path of an .onnx or .safetensors file"])
         raise UsageError(f"no model {name!r}: give {choice}")
-    return catalogue[name]
+    if only is not None and only not in catalogue[base]:
+        titles = " or ".join(f"{base}-x{scale}" for scale in catalogue[base])
+        raise UsageError(f"no model {name!r}: give {titles}")
+    return catalogue[base] if only is None else [only]
 
 
 def find(name: str, scale: int) -> Model:
     """A shipped model by name and scale, or a model file by path.
+
+    name: with or without the scale: `wdsr-b-8` or `wdsr-b-8-x4`.
 
     Raises UsageError if there is none of that name and scale, ModelError if
     the file is damaged (shipped files are checked against their sha256).
@@ -74,7 +91,7 @@ def find(name: str, scale: int) -> Model:
     if scale not in available:
         have = ", ".join(f"x{s}" for s in available)
         raise UsageError(f"model {name!r} has no x{scale}, only {have}")
-    return model or _shipped(name, scale)
+    return model or _shipped(split_title(name)[0], scale)
 
 
 def read_model(path: Path) -> Model:

@@ -23,7 +23,7 @@ import wdsr as package
 from wdsr import picture as pictures
 from wdsr import zoo
 from wdsr.batch import manifest
-from wdsr.upscale import chain
+from wdsr.target import chain
 
 Array = NDArray[Any]
 Wdsr = Callable[..., Any]  # see conftest.py
@@ -231,6 +231,8 @@ def test_the_result_has_exactly_this_size(
         ["--suffix", "../up"],
         ["--suffix", "a/b"],
         ["-t", "0"],
+        ["-t", "1"],
+        ["-t", "15"],
         ["-t", "-5"],
         ["-t", "big"],
         ["--threads", "0"],
@@ -276,6 +278,19 @@ def test_a_message_names_what_to_do(wdsr: Wdsr) -> None:
     one_line(wdsr("nix"), "'nix'", "wdsr --help")
     for arguments in ([], ["upscale"], ["nix"], ["upscale", "--nix"]):
         assert wdsr(*arguments).code == 2
+
+
+@pytest.mark.parametrize("options", [[], ["-s", "2"], ["--width", "18"]])
+def test_a_models_name_may_say_its_scale(wdsr: Wdsr, options: list[str]) -> None:
+    save("a.png")
+    title = f"{zoo.DEFAULT_MODEL}-x2"
+    ran = wdsr("upscale", "a.png", "-v", "-n", title, "-o", "b.png", *options)
+    assert ran.code == 0
+    assert "9 x 6 -> 18 x 12 in " in ran.err
+    assert f"({title}, Nearest, float32)" in ran.err
+    ran = wdsr("upscale", "a.png", "-n", title, "-s", "3")
+    one_line(ran, f"{title} enlarges 2 times, not 3: give {zoo.DEFAULT_MODEL}")
+    assert ran.code == 2
 
 
 # What is kept from harm
@@ -356,6 +371,11 @@ def test_several_results_need_a_folder(wdsr: Wdsr) -> None:
         one_line(ran)
         assert ran.code == 2
     assert files() == ["a.png", "b.png", "c.png"]
+    one_line(wdsr("upscale", "a.png", "b.png", "-o", "one.png"), "is a file name", "2 inputs")
+    one_line(wdsr("upscale", ".", "-o", "one.PNG"), "one.PNG is a file name, but . is a folder")
+    assert files() == ["a.png", "b.png", "c.png"]
+    assert wdsr("upscale", "a.png", "b.png", "-o", "v1.5").code == 0
+    assert files("v1.5") == ["a_x4.png", "b_x4.png"]
 
 
 # Streams
@@ -531,13 +551,13 @@ def test_a_terminal_sees_progress_whatever_the_name(
 
 
 def test_tiles_and_self_ensemble_change_the_work_not_the_size(wdsr: Wdsr, nearest: Any) -> None:
-    save("a.png", pixels(20, 30))
+    save("a.png", pixels(40, 60))
     runs = {}
-    for name, options in {"plain": [], "tiles": ["-t", "8"], "mean": ["-x"]}.items():
+    for name, options in {"plain": [], "tiles": ["-t", "16"], "mean": ["-x"]}.items():
         nearest.runs = 0
         assert wdsr("upscale", "a.png", "-o", f"{name}.png", *options).code == 0
         runs[name] = nearest.runs
-        np.testing.assert_array_equal(load(f"{name}.png"), repeated(pixels(20, 30), 4))
+        np.testing.assert_array_equal(load(f"{name}.png"), repeated(pixels(40, 60), 4))
     assert runs == {"plain": 1, "tiles": 3 * 4, "mean": 8}
 
 

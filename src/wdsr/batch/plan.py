@@ -85,8 +85,16 @@ def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> 
     )
     if output == STREAM and not one:
         raise UsageError("stdout takes one picture: give one input, or an output folder")
-    if output is not None and not into_file and output.is_file():
-        raise UsageError(f"{output}: is a file; give a folder for the results")
+    if output is not None and not into_file and not output.is_dir():
+        if output.exists():
+            raise UsageError(f"{output}: is a file; give a folder for the results")
+        if output.suffix.lower() in READABLE_SUFFIXES:
+            there = (
+                f"there are {len(sources)} inputs"
+                if len(sources) > 1
+                else f"{sources[0]} is a folder"
+            )
+            raise UsageError(f"{output} is a file name, but {there}; give a folder")
     jobs: list[Job] = []
     faults: list[FileError] = []
     for source in sources:
@@ -186,7 +194,7 @@ def _checked(jobs: list[Job], lenient: bool) -> list[Job]:
 def _clash(job: Job, source: str | None, maker: str) -> str:
     """What is wrong with a job whose target is the input `source`, or is made of `maker` too."""
     if source == job.source_name:
-        return f"{source}: would replace the input; give -o or a --suffix"
+        return f"{source}: the result would replace the input; give it another name"
     if source is not None:
         return (
             f"{source}: is an input, and the result of {job.source_name} would replace it; "

@@ -19,7 +19,7 @@ _SOON = 0.05  # seconds
 
 
 class _AskedError(KeyboardInterrupt):
-    """Python would end by the signal, not with our exit code, after a KeyboardInterrupt in `exec`."""
+    """Not a KeyboardInterrupt itself: once through `exec`, Python would end without our code."""
 
 
 class _Ending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -19,7 +20,7 @@ from wdsr.cli import (
     train,
     upscale,
 )
-from wdsr.cli.common import Version, one_line
+from wdsr.cli.common import Command, Version, one_line
 from wdsr.errors import WdsrError
 
 app = typer.Typer(
@@ -29,18 +30,22 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("upscale")(upscale.upscale)
-app.command("models")(models.models)
-app.command("info")(models.info)
-app.command("degrade")(degrade.degrade)
-app.command("doctor")(doctor.doctor)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("train")(train.train)
+app.command("upscale", cls=upscale.Upscale)(upscale.upscale)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "models": models.models,
+    "info": models.info,
+    "degrade": degrade.degrade,
+    "doctor": doctor.doctor,
+    "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
+    "train": train.train,
+    "export": export.export,
+    "import": importing.import_,
+    "quantise": quantise.quantise,
+}
+for name, command in _COMMANDS.items():
+    app.command(name, cls=Command)(command)
 app.add_typer(data.app, name="data")
-app.command("export")(export.export)
-app.command("import")(importing.import_)
-app.command("quantise")(quantise.quantise)
 
 # Typer has its own copy of click in some versions; either way this is the base of usage errors.
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]

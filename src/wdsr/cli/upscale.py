@@ -5,18 +5,31 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from wdsr.cli.common import Version
+from wdsr.cli.common import Command, Version
 from wdsr.errors import FileError, PictureError, UsageError
 
 if TYPE_CHECKING:
     from wdsr.batch.plan import Job, Naming
     from wdsr.headers import Limits
+
+
+class Upscale(Command):
+    """With its many options in groups."""
+
+    panels: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Output": ("output", "overwrite", "format", "quality", "suffix", "compression", "pyramid"),
+        "Size": ("scale", "width", "height", "max_side"),
+        "Model": ("model", "sharpness", "self_ensemble", "consistent"),
+        "Speed": ("precision", "tile", "backend", "device", "threads", "deterministic", "dry_run"),
+        "Many files": ("recursive", "include", "exclude", "resume", "watch", "jobs", "events"),
+        "Care": ("strict", "strip_private", "drop_tags", "best_effort", "limit"),
+    }
 
 
 def upscale(
@@ -187,16 +200,16 @@ def upscale(
     from wdsr.batch.settings import Settings
     from wdsr.cli.dryrun import tell
     from wdsr.cli.report import Report
-    from wdsr.upscale import Target, Upscaler
+    from wdsr.target import Target
+    from wdsr.upscale import Upscaler
 
     if events and (output == STREAM or (STREAM in sources and output is None)):
         raise UsageError("--json needs stdout for itself: give -o a file to write")
-    if scale is None and width is None and height is None and max_side is None:
-        scale = 4
-    target = Target(scale=scale, width=width, height=height, max_side=max_side)
+    sizes = {"scale": scale, "width": width, "height": height, "max_side": max_side}
+    chosen = any(size is not None for size in sizes.values())
     upscaler = Upscaler(
         model,
-        target,
+        Target(**sizes) if chosen else None,  # type: ignore[arg-type]
         backend=backend,
         precision=precision,
         device=device,
@@ -223,7 +236,7 @@ def upscale(
     )
     naming = Naming(
         output=output,
-        suffix=target.suffix if suffix is None else suffix,
+        suffix=upscaler.target.suffix if suffix is None else suffix,
         format=settings.format,
         recursive=recursive,
         include=include or (),
