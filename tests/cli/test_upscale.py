@@ -607,6 +607,15 @@ def test_a_bad_file_ends_with_1_and_one_line_that_names_it(wdsr: Wdsr, name: str
     assert files() == before
 
 
+def test_a_picture_cut_short_is_told_once_and_truly(wdsr: Wdsr) -> None:
+    ran = wdsr("upscale", truncated("cut.jpg"), "--best-effort", "-s", "2")
+    assert ran.code == 0
+    assert len(ran.lines) == 2
+    assert "the missing part grey or black: cut.jpg" in ran.lines[0]
+    assert "to the end (premature end of JPEG" in ran.lines[0]
+    assert "cut_x2.jpg" in ran.lines[1]
+
+
 def test_one_bad_file_does_not_stop_the_others(wdsr: Wdsr, nearest: Any) -> None:
     save("a.png")
     save("z.png")

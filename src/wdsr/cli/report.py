@@ -84,7 +84,9 @@ class Report:
             self._say(f"wdsr: {outcome.error}")
         elif outcome.status == "done":
             if outcome.warning:
-                self._say(f"wdsr: taken all the same: {outcome.warning}")
+                self._say(
+                    f"wdsr: taken all the same, the missing part grey or black: {outcome.warning}"
+                )
             for lost in outcome.lost:
                 self._say(f"wdsr: warning: {_source(outcome.job)}: {lost}")
             self._say(self._line(outcome))
