@@ -25,6 +25,7 @@ def test_it_tells_what_is_here(wdsr: Any) -> None:
 def test_it_speaks_json(wdsr: Any) -> None:
     facts = json.loads(wdsr("doctor", "--no-measure", "--json").out)
     assert facts["machine"]["cores"] >= 1
+    assert "CPU" in facts["machine"]["devices"]
     assert facts["versions"]["openvino"]
     assert {entry["model"] for entry in facts["models"]} == {m.card.title for m in zoo.shipped()}
 

@@ -41,8 +41,14 @@ def doctor(
 
 
 def _machine() -> dict[str, Any]:
+    from wdsr.backends import installed
     from wdsr.processor import cache_folder, memory_free, processor
 
+    devices = None
+    if "openvino" in installed():
+        from wdsr.backends import openvino
+
+        devices = openvino.devices()
     here, free = processor(), memory_free()
     return {
         "processor": here.name,
@@ -51,6 +57,7 @@ def _machine() -> dict[str, Any]:
         "l2_cache_kb": here.l2 // 1024,
         "l3_cache_kb": here.l3 // 1024,
         "memory_free_mb": None if free is None else free // 10**6,
+        "devices": devices,
         "remembered_in": str(cache_folder()),
     }
 
@@ -92,6 +99,7 @@ def _print(facts: dict[str, Any]) -> None:
     typer.echo(f"caches     {caches or 'unknown'}")
     free = machine["memory_free_mb"]
     typer.echo(f"memory     {'unknown' if free is None else f'{free} MB'} free")
+    typer.echo(f"devices    {', '.join(machine['devices'] or ['unknown'])}, for --device")
     have = [f"{name} {number}" for name, number in versions.items() if number]
     lack = [name for name, number in versions.items() if not number]
     typer.echo(f"versions   {', '.join(have)}")
