@@ -139,7 +139,21 @@ def test_a_folders_pictures_go_to_a_folder_beside_it(wdsr: Wdsr) -> None:
     ran = wdsr("upscale", "in")
     assert ran.code == 0
     assert files("in_x4") == ["a_x4.jpg", "b_x4.png"]
-    assert len(ran.lines) == 2
+    assert ran.lines[0] == "wdsr: note: left out: 1 without a picture suffix"
+    assert len(ran.lines) == 3
+
+
+def test_what_a_folder_holds_beside_pictures_is_counted(wdsr: Wdsr) -> None:
+    save("in/a.png")
+    for name in ("in/b", "in/notes.txt", "in/.hidden"):
+        Path(name).touch()
+    Path("in/c.jpg").symlink_to("nowhere.jpg")
+    Path("in/d.png").mkdir()
+    ran = wdsr("upscale", "in", "--exclude", "*.txt")
+    assert ran.code == 0
+    told = "wdsr: note: left out: 1 dangling link, 1 without a picture suffix"
+    assert ran.lines[0] == told
+    assert files("in_x4") == ["a_x4.png"]
 
 
 def test_recursion_mirrors_subfolders(wdsr: Wdsr) -> None:
@@ -403,6 +417,21 @@ def test_a_streams_format_can_be_chosen(wdsr: Wdsr) -> None:
     np.testing.assert_array_equal(pictures.read(ran.out).pixels, repeated(pixels(), 4))
 
 
+def test_no_picture_goes_to_a_terminal(wdsr: Wdsr, nearest: Any) -> None:
+    save("a.png")
+    master, terminal = os.openpty()
+    try:
+        for call in (["a.png", "-o", "-"], ["-"]):
+            with io.TextIOWrapper(os.fdopen(os.dup(terminal), "wb")) as stdout:
+                ran = wdsr("upscale", *call, stdin=b"", stdout=stdout)
+            one_line(ran, "stdout is a terminal")
+            assert ran.code == 2
+    finally:
+        os.close(master)
+        os.close(terminal)
+    assert nearest.runs == 0
+
+
 def test_bad_streams(wdsr: Wdsr) -> None:
     for sent in (b"", b"no picture"):
         ran = wdsr("upscale", "-", stdin=sent)
@@ -548,6 +577,20 @@ def test_a_terminal_sees_progress_whatever_the_name(
     assert f"1/2 {name}" in ran.err
     assert "%" in ran.err
     monkeypatch.undo()
+
+
+def test_without_a_terminal_there_are_signs_of_life(
+    wdsr: Wdsr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save("in/a.png", pixels(40, 60))
+    save("in/b.png", pixels(40, 60))
+    assert len(wdsr("upscale", "in", "-t", "16").lines) == 2  # a short run needs none
+    monkeypatch.setattr("wdsr.cli.report._SIGN_SECONDS", 0)
+    ran = wdsr("upscale", "in/a.png", "-t", "16", "-o", "a.png")
+    assert ran.lines[:2] == ["wdsr: a.png: 1 of 12 tiles", "wdsr: a.png: 2 of 12 tiles"]
+    ran = wdsr("upscale", "in", "-y", "-j", "1")
+    assert any(line.startswith("wdsr: 1/2 files, 0.0 MP, ") for line in ran.lines)
+    assert not any(line.startswith("wdsr: 2/2 files") for line in ran.lines)
 
 
 def test_tiles_and_self_ensemble_change_the_work_not_the_size(wdsr: Wdsr, nearest: Any) -> None:
