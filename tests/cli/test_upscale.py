@@ -143,19 +143,6 @@ def test_a_folders_pictures_go_to_a_folder_beside_it(wdsr: Wdsr) -> None:
     assert len(ran.lines) == 3
 
 
-def test_what_a_folder_holds_beside_pictures_is_counted(wdsr: Wdsr) -> None:
-    save("in/a.png")
-    for name in ("in/b", "in/notes.txt", "in/.hidden"):
-        Path(name).touch()
-    Path("in/c.jpg").symlink_to("nowhere.jpg")
-    Path("in/d.png").mkdir()
-    ran = wdsr("upscale", "in", "--exclude", "*.txt")
-    assert ran.code == 0
-    told = "wdsr: note: left out: 1 dangling link, 1 without a picture suffix"
-    assert ran.lines[0] == told
-    assert files("in_x4") == ["a_x4.png"]
-
-
 def test_recursion_mirrors_subfolders(wdsr: Wdsr) -> None:
     for name in ("in/a.png", "in/one/a.png", "in/one/two/b.png"):
         save(name)
@@ -294,19 +281,6 @@ def test_a_message_names_what_to_do(wdsr: Wdsr) -> None:
         assert wdsr(*arguments).code == 2
 
 
-@pytest.mark.parametrize("options", [[], ["-s", "2"], ["--width", "18"]])
-def test_a_models_name_may_say_its_scale(wdsr: Wdsr, options: list[str]) -> None:
-    save("a.png")
-    title = f"{zoo.DEFAULT_MODEL}-x2"
-    ran = wdsr("upscale", "a.png", "-v", "-n", title, "-o", "b.png", *options)
-    assert ran.code == 0
-    assert "9 x 6 -> 18 x 12 in " in ran.err
-    assert f"({title}, Nearest, float32)" in ran.err
-    ran = wdsr("upscale", "a.png", "-n", title, "-s", "3")
-    one_line(ran, f"{title} enlarges 2 times, not 3: give {zoo.DEFAULT_MODEL}")
-    assert ran.code == 2
-
-
 # What is kept from harm
 
 
@@ -415,21 +389,6 @@ def test_a_streams_format_can_be_chosen(wdsr: Wdsr) -> None:
     assert ran.code == 0
     assert pictures.read(ran.out).format == "webp"
     np.testing.assert_array_equal(pictures.read(ran.out).pixels, repeated(pixels(), 4))
-
-
-def test_no_picture_goes_to_a_terminal(wdsr: Wdsr, nearest: Any) -> None:
-    save("a.png")
-    master, terminal = os.openpty()
-    try:
-        for call in (["a.png", "-o", "-"], ["-"]):
-            with io.TextIOWrapper(os.fdopen(os.dup(terminal), "wb")) as stdout:
-                ran = wdsr("upscale", *call, stdin=b"", stdout=stdout)
-            one_line(ran, "stdout is a terminal")
-            assert ran.code == 2
-    finally:
-        os.close(master)
-        os.close(terminal)
-    assert nearest.runs == 0
 
 
 def test_bad_streams(wdsr: Wdsr) -> None:
@@ -579,20 +538,6 @@ def test_a_terminal_sees_progress_whatever_the_name(
     monkeypatch.undo()
 
 
-def test_without_a_terminal_there_are_signs_of_life(
-    wdsr: Wdsr, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save("in/a.png", pixels(40, 60))
-    save("in/b.png", pixels(40, 60))
-    assert len(wdsr("upscale", "in", "-t", "16").lines) == 2  # a short run needs none
-    monkeypatch.setattr("wdsr.cli.report._SIGN_SECONDS", 0)
-    ran = wdsr("upscale", "in/a.png", "-t", "16", "-o", "a.png")
-    assert ran.lines[:2] == ["wdsr: a.png: 1 of 12 tiles", "wdsr: a.png: 2 of 12 tiles"]
-    ran = wdsr("upscale", "in", "-y", "-j", "1")
-    assert any(line.startswith("wdsr: 1/2 files, 0.0 MP, ") for line in ran.lines)
-    assert not any(line.startswith("wdsr: 2/2 files") for line in ran.lines)
-
-
 def test_tiles_and_self_ensemble_change_the_work_not_the_size(wdsr: Wdsr, nearest: Any) -> None:
     save("a.png", pixels(40, 60))
     runs = {}
@@ -648,15 +593,6 @@ def test_a_bad_file_ends_with_1_and_one_line_that_names_it(wdsr: Wdsr, name: str
     one_line(ran, name.removesuffix(".png"))
     assert ran.code == 1
     assert files() == before
-
-
-def test_a_picture_cut_short_is_told_once_and_truly(wdsr: Wdsr) -> None:
-    ran = wdsr("upscale", truncated("cut.jpg"), "--best-effort", "-s", "2")
-    assert ran.code == 0
-    assert len(ran.lines) == 2
-    assert "the missing part grey or black: cut.jpg" in ran.lines[0]
-    assert "to the end (premature end of JPEG" in ran.lines[0]
-    assert "cut_x2.jpg" in ran.lines[1]
 
 
 def test_one_bad_file_does_not_stop_the_others(wdsr: Wdsr, nearest: Any) -> None:

@@ -31,6 +31,7 @@ class Report:
     def __init__(self, total: int | None, *, verbose: bool, events: bool) -> None:
         self.counts = {"done": 0, "skipped": 0, "failed": 0}
         self._total, self._verbose, self._events = total, verbose, events
+        self._logged = not events and not sys.stderr.isatty()  # nobody sees a bar
         self._pixels = 0
         self._began = self._told = time.monotonic()
         self._bar = _bar(events)
@@ -105,11 +106,10 @@ class Report:
 
     def _sign(self, text: str) -> None:
         """Of life, now and then, where there is no bar to see."""
-        if self._bar.disable and not self._events:
-            now = time.monotonic()
-            if now - self._told >= _SIGN_SECONDS:
-                self._told = now
-                self._say(f"wdsr: {text}")
+        now = time.monotonic()
+        if self._logged and now - self._told >= _SIGN_SECONDS:
+            self._told = now
+            self._say(f"wdsr: {text}")
 
     def _line(self, outcome: Outcome) -> str:
         job = outcome.job
