@@ -20,6 +20,7 @@ from wdsr.upscale import Upscaler
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WDSR_CACHE", str(tmp_path))
+    monkeypatch.setattr("wdsr.processor.busy_seconds", lambda: None)  # others may be busy
     forget_sides()
 
 

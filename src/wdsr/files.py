@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def find_files(
     include: Collection[str] = (),
     exclude: Collection[str] = (),
     on_error: Callable[[OSError], None] | None = None,
+    left_out: Counter[str] | None = None,
 ) -> list[str]:
     """A folder's files as paths relative to it, with one of these suffixes, sorted by path.
 
@@ -46,6 +48,7 @@ def find_files(
         `include`, if there are any, and none of `exclude`. A folder that is
         excluded is not entered.
     on_error: told of subfolders that cannot be read, which are then left out.
+    left_out: counts what nobody asked to leave out, by the reason.
 
     Raises FileError if the folder cannot be read (a subfolder too, without
     `on_error`), PictureError if it has no such file.
@@ -66,15 +69,21 @@ def find_files(
                 for name in folders
                 if recursive and name[0] != "." and not matches(below + name, exclude)
             )
-            found += (
-                below + name
-                for name in names
-                if name[0] != "."
-                and os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
-                and (not include or matches(below + name, include))
-                and not matches(below + name, exclude)
-                and os.path.isfile(os.path.join(here, name))  # noqa: PTH113, PTH118
-            )
+            for name in names:
+                if name[0] == "." or matches(below + name, exclude):
+                    continue
+                if include and not matches(below + name, include):
+                    continue
+                path = os.path.join(here, name)  # noqa: PTH118
+                fault = ""
+                if os.path.splitext(name)[1].lower() not in suffixes:  # noqa: PTH122
+                    fault = "without a picture suffix"
+                elif not os.path.isfile(path):  # noqa: PTH113
+                    fault = "dangling link" if os.path.islink(path) else "no file"  # noqa: PTH114
+                if not fault:
+                    found.append(below + name)
+                elif left_out is not None:
+                    left_out[fault] += 1
     except OSError as error:
         raise FileError(
             f"{error.filename or folder}: cannot read this: {error.strerror}"

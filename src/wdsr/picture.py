@@ -157,7 +157,7 @@ def read(
     except PictureError as error:
         raise type(error)(f"{name}: {error}") from error
     except UndecodableError as error:
-        fault = f"cannot be decoded as {kind} ({' '.join(str(error).split())})"
+        fault = f"cannot be decoded as {kind} to the end ({' '.join(str(error).split())})"
         raise DamageError(f"{name}: {fault}; it is damaged, cut short or unusual") from error
     pages = (replace(page, format=kind) for page in picture.others)
     return replace(picture, format=kind, others=tuple(pages))

@@ -332,6 +332,13 @@ def test_unknown_devices_are_refused(engine: str, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_device_that_is_not_here_is_told_in_short() -> None:
+    call = lambda: backends.create("openvino", MODELS[0], device="fpga.1")  # noqa: E731
+    fails(
+        BackendError, call, "^OpenVINO finds no device 'FPGA.1' here, only .*CPU.*; `wdsr doctor`"
+    )
+
+
 @each_engine
 @pytest.mark.parametrize("device", ["cpu", "CPU"])
 def test_devices_in_any_case(engine: str, device: str) -> None:

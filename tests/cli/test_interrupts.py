@@ -95,3 +95,28 @@ def test_an_interrupt_in_the_first_second(start: str, by: signal.Signals) -> Non
         process.send_signal(by)
     for process in processes:
         check(process, by)
+
+
+SWALLOWED = """
+import os, signal, sys, time
+import wdsr.cli, wdsr.cli.app
+class Deaf:
+    def __del__(self):
+        os.kill(os.getpid(), int(sys.argv[2]))
+        time.sleep(1)
+def run(arguments):
+    Deaf()
+    time.sleep(30)
+    return 0, ""
+wdsr.cli.app.run = run
+signal.signal(signal.SIGINT, signal.default_int_handler)
+wdsr.cli.main()
+"""
+
+
+@pytest.mark.parametrize("by", CODES)
+def test_an_interrupt_that_python_cannot_raise_comes_again(by: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SWALLOWED, "run", str(int(by))], stderr=subprocess.PIPE, text=True
+    )
+    check(process, by)

@@ -85,7 +85,8 @@ def test_a_folders_pictures_go_to_a_folder_beside_it(wdsr: Wdsr) -> None:
     ran = wdsr("upscale", "in")
     assert ran.code == 0
     assert files("in_x4") == ["a_x4.jpg", "b_x4.png"]
-    assert len(ran.lines) == 2
+    assert ran.lines[0] == "wdsr: note: left out: 1 without a picture suffix"
+    assert len(ran.lines) == 3
 
 
 def test_recursion_mirrors_subfolders(wdsr: Wdsr) -> None:

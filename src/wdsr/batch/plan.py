@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wdsr.batch.manifest import results_in
@@ -58,10 +59,11 @@ class Naming:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and the subfolders that could not be looked into."""
+    """What is to be done, the subfolders that could not be looked into, and what was no picture."""
 
     jobs: list[Job]
     faults: list[FileError]
+    left_out: Counter[str] = field(default_factory=Counter)  # files of folders, by the reason
 
 
 def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> Plan:
@@ -97,13 +99,14 @@ def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> 
             raise UsageError(f"{output} is a file name, but {there}; give a folder")
     jobs: list[Job] = []
     faults: list[FileError] = []
+    left_out: Counter[str] = Counter()
     for source in sources:
         if source == STREAM and output is not None and not into_file:
             raise UsageError("stdin has no name: give -o a file to write, or - for stdout")
         if source == STREAM or into_file:
             jobs.append(Job(str(source), str(output or STREAM)))
         elif source.is_dir():
-            jobs += _folder(source, naming, faults)
+            jobs += _folder(source, naming, faults, left_out)
         else:
             folder = output or source.parent
             target = str(folder / _result(source.name, naming))
@@ -112,10 +115,12 @@ def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> 
     if not jobs:
         raise PictureError("no pictures but those in the output folder")
     jobs = list(dict.fromkeys(jobs))  # a file named twice is one file
-    return Plan(_checked(jobs, lenient), faults)
+    return Plan(_checked(jobs, lenient), faults, left_out)
 
 
-def _folder(source: Path, naming: Naming, faults: list[FileError]) -> list[Job]:
+def _folder(
+    source: Path, naming: Naming, faults: list[FileError], left_out: Counter[str]
+) -> list[Job]:
     """The jobs of a folder, without earlier results in the folder they go to."""
 
     def failed(error: OSError) -> None:
@@ -130,6 +135,7 @@ def _folder(source: Path, naming: Naming, faults: list[FileError]) -> list[Job]:
         include=naming.include,
         exclude=naming.exclude,
         on_error=failed,
+        left_out=left_out,
     )
     below, above = results.resolve(), source.resolve()
     if below == above:

@@ -31,6 +31,7 @@ class _Ending:
     def __init__(self) -> None:
         self.asked: signal.Signals | None = None
         self._before: dict[int, Any] = {}
+        self._hook = sys.unraisablehook
 
     def __enter__(self) -> _Ending:
         for number in _CODES:
@@ -41,7 +42,7 @@ class _Ending:
 
     def __exit__(self, *error: object) -> None:
         """Whoever called this in a process of theirs gets their own way back, if there is time."""
-        sys.unraisablehook = sys.__unraisablehook__
+        sys.unraisablehook = self._hook
         for number, before in self._before.items():
             signal.signal(number, signal.SIG_IGN if self.asked else before)
 
@@ -52,7 +53,7 @@ class _Ending:
     def _swallowed(self, unraisable: Any) -> None:
         """Python can raise nothing from where it has been: raise it a little later."""
         if self.asked is None or not isinstance(unraisable.exc_value, KeyboardInterrupt):
-            sys.__unraisablehook__(unraisable)
+            self._hook(unraisable)
             return
         import threading
 

@@ -75,7 +75,8 @@ def annotated(data: bytes, picture: Picture) -> Picture:
         elif marker not in _KNOWN:
             name = bytes(body[:40]).partition(b"\0")[0].decode("latin-1")
             notes.append(f"its segment APP{marker - 0xE0} ({_printable(name)}) is left out")
-    if data.rfind(b"\xff\xd9") < len(data) - 64:
+    pixels = sum(4 + len(body) for _, body in found)  # begin here: a thumbnail has ends of its own
+    if 0 <= data.rfind(b"\xff\xd9", pixels) < len(data) - 64:
         notes.append("what follows the picture in the file is left out")
     return described(
         replace(

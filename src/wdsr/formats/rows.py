@@ -202,4 +202,5 @@ def _field(image: Any, name: str, default: int) -> int:
 def unreadable(name: str, error: Any) -> DamageError:
     """libvips' fault as ours."""
     reason = " ".join(error.detail.split()) or "no reason given"
-    return DamageError(f"{name}: cannot be decoded ({reason}); it is damaged, cut short or unusual")
+    fault = f"{name}: cannot be decoded to the end ({reason})"
+    return DamageError(f"{fault}; it is damaged, cut short or unusual")
