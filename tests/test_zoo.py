@@ -151,6 +151,10 @@ def test_an_unknown_name_is_told_what_exists(name: str) -> None:
         assert ".onnx" in message
 
 
+def test_a_checkpoint_of_another_program_is_told_how_to_become_a_model() -> None:
+    fails(UsageError, "wdsr import a/latest.pth", "a/latest.pth", 2)
+
+
 @pytest.mark.parametrize("scale", [0, -2, 1, 5, 99])
 def test_an_unknown_scale_is_told_what_exists(scale: int) -> None:
     message = fails(UsageError, f"has no x{scale}, only", zoo.DEFAULT_MODEL, scale)

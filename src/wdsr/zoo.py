@@ -16,6 +16,7 @@ DEFAULT_MODEL = "wdsr-b-8"  # the classical one: for clean pictures, and in doub
 PHOTO_MODEL = "wdsr-photo"  # for real photographs; may not be shipped yet
 AUTO = "auto"  # one of the two, chosen for each picture
 SUFFIXES = (".onnx", ".safetensors")  # of model files
+CHECKPOINTS = (".pth", ".pt", ".h5")  # of other programs; `wdsr import` takes them
 MOST_BYTES = 2**29  # of a model file
 _PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([version]) for version in range(2, 6)))
 _WEIGHTS = resources.files("wdsr") / "weights"
@@ -70,6 +71,8 @@ def scales(name: str) -> list[int]:
     catalogue = _catalogue()
     base, only = split_title(name)
     if base not in catalogue:
+        if Path(name).suffix in CHECKPOINTS:
+            raise UsageError(f"{name}: a checkpoint; make a model file of it: wdsr import {name}")
         choice = " or ".join([*catalogue, "the path of an .onnx or .safetensors file"])
         raise UsageError(f"no model {name!r}: give {choice}")
     if only is not None and only not in catalogue[base]:
