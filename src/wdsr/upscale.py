@@ -275,12 +275,7 @@ class Upscaler:
 
     def describe(self, picture: Picture) -> str:
         """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
-        passes = self._passes(picture)
-        steps = [
-            f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}"
-            for p in passes
-        ]
-        return "; ".join(steps) or "no model: the size stays"
+        return described(self._passes(picture))
 
     def passes(
         self, height: int, width: int, white: float, model: str | None = None
@@ -420,6 +415,14 @@ def chain(scale: float, available: Sequence[int]) -> list[int]:
     ]
     best = min(options, key=lambda option: (math.prod(option), len(option)))
     return sorted(best, reverse=True)
+
+
+def described(passes: Sequence[Backend]) -> str:
+    """Models, engines and precisions, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
+    steps = [
+        f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}" for p in passes
+    ]
+    return "; ".join(steps) or "no model: the size stays"
 
 
 def _check_finite(picture: Picture) -> None:

@@ -1,4 +1,4 @@
-"""Large pictures, which are enlarged row by row where that is possible."""
+"""Pictures that are enlarged row by row: plain ones, and large ones where that is possible."""
 
 from __future__ import annotations
 
@@ -13,20 +13,95 @@ from wdsr import isolation, stream
 from wdsr import picture as pictures
 from wdsr.errors import DamageError, PictureError, UsageError
 from wdsr.headers import Header, Limits, check_header
+from wdsr.upscale import described
 
 if TYPE_CHECKING:
     from wdsr.backends import Backend
+    from wdsr.choose import Choice
+    from wdsr.picture import Picture
     from wdsr.upscale import Upscaler
 
 
-@dataclass(frozen=True)
-class Large:
-    """A picture that is to be enlarged row by row: decoded here, once a worker has tried it."""
+_HELD_KINDS: tuple[stream.Kind, ...] = ("png", "jpeg")
 
-    source: Path
-    picture: stream.Opened
+
+@dataclass(frozen=True)
+class Flow:
+    """A picture that is enlarged row by row, so that its result is never held."""
+
+    picture: stream.Source
     backend: Backend
     kind: stream.Kind
+    tile: int | None
+    self_ensemble: bool
+
+    @classmethod
+    def held(cls, upscaler: Upscaler, picture: Picture, kind: str, choice: Choice) -> Flow | None:
+        """If a picture in memory is plain, and its result is more than one row of tiles.
+
+        kind: format of the result; of TIFF, rows carry less.
+        """
+        height, width = picture.height, picture.width
+        if (
+            kind not in _HELD_KINDS
+            or picture.others
+            or picture.alpha is not None
+            or picture.pixels.dtype.name not in pictures.FORMATS[kind].types
+            or upscaler.consistent
+        ):
+            return None
+        passes = upscaler.passes(height, width, picture.white, choice.model)
+        scale = passes[0].card.scale if len(passes) == 1 else 0
+        if upscaler.target.size(height, width) != (height * scale, width * scale):
+            return None
+        source = stream.Held(picture)
+        if stream.row_plan(source, passes[0], upscaler.tile).core[0] >= height:
+            return None
+        return cls(source, passes[0], kind, upscaler.tile, upscaler.self_ensemble)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) before."""
+        return self.picture.width, self.picture.height
+
+    @property
+    def result(self) -> tuple[int, int]:
+        """(width, height) after."""
+        scale = self.backend.card.scale
+        return self.picture.width * scale, self.picture.height * scale
+
+    @property
+    def engine(self) -> str:
+        """Model, engine and precision."""
+        return described([self.backend])
+
+    def write(
+        self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
+    ) -> None:
+        """Enlarge into a file. Raises PictureError if that fails."""
+        stream.enlarge_into(
+            self.picture,
+            part,
+            self.backend,
+            self.kind,
+            saving,
+            tile=self.tile,
+            self_ensemble=self.self_ensemble,
+            on_progress=on_progress,
+        )
+
+    def verify(self, part: Path, name: str) -> None:
+        """Read the file as anyone would. Raises WriteError if it is not good."""
+        width, height = self.result
+        isolation.verify(part, name=name, width=width, height=height)
+
+
+@dataclass(frozen=True)
+class Large(Flow):
+    """One that is too large for memory: decoded here, once a worker has tried it."""
+
+    picture: stream.Opened
+    source: Path
 
     @classmethod
     def of(
@@ -61,7 +136,7 @@ class Large:
             scale = passes[0].card.scale
             whole = (height, width) == (head.height * scale, head.width * scale)
             if whole and (picture := stream.opened(source, head.kind)):
-                return cls(source, picture, passes[0], kind)
+                return cls(picture, passes[0], kind, upscaler.tile, False, source)
         if pyramid:
             raise PictureError(
                 f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
@@ -70,21 +145,9 @@ class Large:
         return None
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) before."""
-        return self.picture.width, self.picture.height
-
-    @property
-    def result(self) -> tuple[int, int]:
-        """(width, height) after."""
-        scale = self.backend.card.scale
-        return self.picture.width * scale, self.picture.height * scale
-
-    @property
     def engine(self) -> str:
-        """Model, engine and precision."""
-        name = type(self.backend).__name__.removesuffix("Backend")
-        return f"{self.backend.card.title}, {name}, {self.backend.precision}, row by row"
+        """Model, engine and precision, and that it went this way."""
+        return f"{super().engine}, row by row"
 
     @property
     def lost(self) -> list[str]:
@@ -108,13 +171,10 @@ class Large:
         with self.source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
 
-    def write(
-        self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
-    ) -> None:
-        """Enlarge into a file. Raises PictureError if that fails."""
-        stream.enlarge_into(
-            self.picture, part, self.backend, self.kind, saving, on_progress=on_progress
-        )
+    def verify(self, part: Path, name: str) -> None:
+        """Read the file's header, and not all that has taken minutes to make."""
+        width, height = self.result
+        isolation.verify(part, name=name, width=width, height=height, whole=False)
 
 
 # A smaller file than this is no large picture, unless it is nearly empty: then memory is no care.

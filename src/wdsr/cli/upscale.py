@@ -102,7 +102,7 @@ def upscale(
     ] = "auto",
     compression: Annotated[
         int, typer.Option(metavar="N", help="Of PNG, 0 to 9: 1 is quickest, 9 smallest.")
-    ] = 3,
+    ] = 1,
     pyramid: Annotated[
         bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
     ] = False,
