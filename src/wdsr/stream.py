@@ -29,7 +29,7 @@ from wdsr.backends import Backend
 from wdsr.errors import PictureError
 from wdsr.formats.base import UndecodableError
 from wdsr.formats.rows import KINDS, Handover, Kind, Saving, Writer
-from wdsr.formats.vips import vips
+from wdsr.formats.vips import of_file, vips
 from wdsr.inference import plan_tiles, read_box, run_plan, tile_runner
 from wdsr.picture import Picture
 from wdsr.resize import reflect
@@ -79,7 +79,7 @@ def header(source: Path) -> Header:
         bands = read.pixels.shape[2] + (read.alpha is not None)
         return Header(kind, read.height, read.width, bands, read.white)
     try:
-        image = vips().Operation.call(f"{loader}load", str(source))
+        image = of_file(source, loader)
     except vips().Error as error:
         raise _unreadable(str(source), error) from error
     turned = image.get_typeof("orientation") and image.get("orientation") > 4
@@ -166,9 +166,7 @@ def opened(source: Path, kind: str) -> Opened | None:
     if kind not in KINDS:
         return None
     try:
-        image = vips().Operation.call(
-            f"{kind}load", str(source), access="sequential", fail_on="warning"
-        )
+        image = of_file(source, kind, access="sequential", fail_on="warning")
         several = image.get("n-pages") if image.get_typeof("n-pages") else 1
         turned = image.get("orientation") if image.get_typeof("orientation") else 1
         plain = _SPACES.get(image.interpretation) == (image.bands, image.format)

@@ -61,7 +61,7 @@ def test_a_large_picture_is_tried_then_enlarged(
     assert wdsr("upscale", "a.png").code == 0
     expected = noise.repeat(4, 0).repeat(4, 1)
     np.testing.assert_array_equal(pictures.read(Path("a_x4.png")).pixels, expected)
-    assert tasks == ["walk", "walk"]  # of the input, and of the result's header
+    assert tasks == ["walk", "verify"]  # of the input, and of the result's header
     assert streamed == [Path("a.png")]
 
 

@@ -183,18 +183,19 @@ def _write_tiff(image: Any, facts: Picture, file: Path, pyramid: bool) -> None:
         if blob:
             image.set_type(vips().GValue.blob_type, field, blob)
     keep = vips().ForeignKeep
-    image.tiffsave(
-        str(file),
-        compression="deflate",
-        predictor="horizontal",
-        tile=True,
-        tile_width=256,
-        tile_height=256,
-        pyramid=pyramid,
-        bigtiff=facts.pixels.nbytes > 2**31,
-        resunit="inch",
-        keep=keep.ICC | keep.XMP,
-    )
+    with file.open("w+b") as out:  # whose name may be no text: libvips is not told it
+        image.tiffsave_target(
+            vips().Target.new_to_descriptor(out.fileno()),
+            compression="deflate",
+            predictor="horizontal",
+            tile=True,
+            tile_width=256,
+            tile_height=256,
+            pyramid=pyramid,
+            bigtiff=facts.pixels.nbytes > 2**31,
+            resunit="inch",
+            keep=keep.ICC | keep.XMP,
+        )
 
 
 def _as_image(parts: Iterator[bytes]) -> Any:

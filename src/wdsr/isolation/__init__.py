@@ -72,7 +72,7 @@ def walk(path: Path, name: str, header: Header, limits: Limits) -> tuple[int, in
     Of JPEG, PNG or TIFF. Raises as `read` does.
     """
     with _worker() as worker:
-        options = {"path": str(path.absolute()), "name": name, "rows": True}
+        options = {"path": str(path.absolute()), "name": name}
         height, width = worker.ask("walk", options, b"", header, limits)
     return height, width
 
@@ -85,12 +85,11 @@ def verify(
     whole: if not, only the header of a large one.
     """
     header = Header(width=width, height=height, frames=frames)
-    task = "size" if whole else "walk"
+    options: dict[str, Any] = {"path": str(path.absolute()), "name": name, "whole": whole}
+    options |= {"max_pixels": height * width, "frames": frames}
     with _worker() as worker:
-        options: dict[str, Any] = {"path": str(path.absolute()), "name": name}
-        options |= {"max_pixels": height * width} if whole else {"rows": False}
         try:
-            size = tuple(worker.ask(task, options, b"", header, Limits()))
+            size = tuple(worker.ask("verify", options, b"", header, Limits()))
         except PictureError as error:
             raise errors.WriteError(
                 f"{name}: was written but cannot be read again ({error}); try another --format"
@@ -103,7 +102,8 @@ def verify(
 def start() -> None:
     """Begin to get a worker ready, for whoever will read soon."""
     if not _idle:
-        _idle.append(Worker())
+        with contextlib.suppress(DecoderError):  # told when there is something to decode
+            _idle.append(Worker())
 
 
 class Worker:

@@ -19,6 +19,7 @@ except ImportError:  # Windows: only the master's clock limits us
     resource = None  # type: ignore[assignment]
 
 
+_IN_ORDER = ("png", "jpeg")  # formats with no way to the last row but through all before it
 _DOT = bytes.fromhex(  # a PNG file of one pixel
     "89504e470d0a1a0a0000000d494844520000000100000001080000000"
     "03a7e9b550000000a49444154789c636000000002000148afa471"
@@ -59,10 +60,9 @@ def _answer(options: dict[str, Any], data: bytearray) -> list[wire.Part]:
     task, name = options.pop("task"), options["name"]
     try:
         if task == "walk":
-            return wire.pack(("done", _walk(Path(options["path"]), name, options["rows"])))
-        if task == "size":
-            found = picture.read(Path(options.pop("path")), **options)
-            return wire.pack(("done", (found.height, found.width)))
+            return wire.pack(("done", _walk(Path(options["path"]), name)))
+        if task == "verify":
+            return wire.pack(("done", _verified(options)))
         return wire.pack(("done", picture.read(bytes(data), **options)))
     except errors.WdsrError as error:
         return wire.pack((type(error).__name__, str(error)))
@@ -74,17 +74,32 @@ def _answer(options: dict[str, Any], data: bytearray) -> list[wire.Part]:
         return wire.pack(("DamageError", f"{name}: {' '.join(fault.split())}"))
 
 
-def _walk(path: Path, name: str, rows: bool) -> tuple[int, int]:
-    """(height, width) of a large file, and maybe a look at all its rows, of which none is kept."""
+def _verified(options: dict[str, Any]) -> tuple[int, int]:
+    """(height, width) of a file that was just written, read as anyone would read it."""
+    from wdsr import formats, picture
+
+    path, name, whole = Path(options["path"]), options["name"], options["whole"]
+    with path.open("rb") as file:
+        kind = formats.sniff(file.read(64))
+    if not whole or (kind in _IN_ORDER and options["frames"] == 1):
+        return _walk(path, name, rows=whole)
+    found = picture.read(path, name=name, max_pixels=options["max_pixels"])
+    return found.height, found.width
+
+
+def _walk(path: Path, name: str, *, rows: bool = True) -> tuple[int, int]:
+    """(height, width) of a large file, and a look at all its rows, of which none is kept."""
     from wdsr import formats
-    from wdsr.formats.vips import vips
+    from wdsr.formats.vips import of_file, vips
 
     with path.open("rb") as file:
         kind = formats.sniff(file.read(64))
     try:
-        loader = f"{formats.FORMATS[kind].loader}load"
-        image = vips().Operation.call(loader, str(path), access="sequential", fail_on="warning")
-        if rows:
+        loader = formats.FORMATS[kind].loader
+        image = of_file(path, loader, access="sequential", fail_on="warning")
+        if rows and kind in _IN_ORDER:
+            image.crop(0, image.height - 1, image.width, 1).avg()
+        elif rows:
             image.avg()
     except vips().Error as error:
         reason = " ".join(error.detail.split())
