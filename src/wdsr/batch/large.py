@@ -41,23 +41,15 @@ class Flow:
 
         kind: format of the result; of TIFF, rows carry less.
         """
-        height, width = picture.height, picture.width
-        if (
-            kind not in _HELD_KINDS
-            or picture.others
-            or picture.alpha is not None
-            or picture.pixels.dtype.name not in pictures.FORMATS[kind].types
-            or upscaler.consistent
-        ):
+        if picture.others or picture.alpha is not None:
             return None
-        passes = upscaler.passes(height, width, picture.white, choice.model)
-        scale = passes[0].card.scale if len(passes) == 1 else 0
-        if upscaler.target.size(height, width) != (height * scale, width * scale):
+        source, dtype = stream.Held(picture), picture.pixels.dtype.name
+        backend = flowing(upscaler, source.height, source.width, dtype, kind, choice.model)
+        if backend is None or kind not in _HELD_KINDS:
             return None
-        source = stream.Held(picture)
-        if stream.row_plan(source, passes[0], upscaler.tile).core[0] >= height:
+        if stream.row_plan(source, backend, upscaler.tile).core[0] >= source.height:
             return None
-        return cls(source, passes[0], kind, upscaler.tile, upscaler.self_ensemble)
+        return cls(source, backend, kind, upscaler.tile, upscaler.self_ensemble)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -175,6 +167,20 @@ class Large(Flow):
         """Read the file's header, and not all that has taken minutes to make."""
         width, height = self.result
         isolation.verify(part, name=name, width=width, height=height, whole=False)
+
+
+def flowing(
+    upscaler: Upscaler, height: int, width: int, dtype: str, kind: str, model: str | None = None
+) -> Backend | None:
+    """What enlarges opaque pixels of a type into a format row by row; None if that cannot be."""
+    fits = kind in _HELD_KINDS and dtype in pictures.FORMATS[kind].types
+    if not fits or upscaler.consistent:
+        return None
+    white = {"uint8": 255.0, "uint16": 65535.0}[dtype]
+    passes = upscaler.passes(height, width, white, model)
+    scale = passes[0].card.scale if len(passes) == 1 else 0
+    whole = upscaler.target.size(height, width) == (height * scale, width * scale)
+    return passes[0] if whole else None
 
 
 # A smaller file than this is no large picture, unless it is nearly empty: then memory is no care.
