@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from wdsr import isolation, stream
 from wdsr import picture as pictures
+from wdsr.batch.memory import give_back_at_once
 from wdsr.errors import DamageError, PictureError, UsageError
 from wdsr.headers import Header, Limits, check_header
 from wdsr.upscale import described
@@ -162,6 +163,13 @@ class Large(Flow):
         """SHA-256 of the file."""
         with self.source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
+
+    def write(
+        self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
+    ) -> None:
+        """As any other, in less memory."""
+        give_back_at_once()
+        super().write(part, saving, on_progress)
 
     def verify(self, part: Path, name: str) -> None:
         """Read the file's header, and not all that has taken minutes to make."""
