@@ -36,10 +36,12 @@ bench: .venv/dev
 	$(PYTHON) -m venv .venv
 
 .venv/user: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Setting up .venv (350 MB): a minute or two."
 	$(PIP) -e . scikit-image
 	@touch $@
 
 .venv/dev: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Setting up .venv for development (2 GB, with torch): some minutes."
 	$(PIP) -e ".[dev]"
 	@touch $@ .venv/user
 

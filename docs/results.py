@@ -79,7 +79,8 @@ def page(records: list[Record]) -> str:
     for file, words in PHOTOGRAPHS.items():
         lines.append(f"![{words}: LR, bicubic, models and HR side by side]({_crop_image(file)})")
         lines += ["", f"*{words[0].upper()}{words[1:]}, from scikit-image.*", ""]
-    lines += ["## Training", "", "Validation PSNR by training step, from each run's `log.csv`.", ""]
+    lines += ["## Training", "", "Validation PSNR by training step, from each run's `log.csv`."]
+    lines += ["A stage begins with the weights of the one before and counts its own steps.", ""]
     lines += ["![validation PSNR by step for each run](images/results-curves.svg)", ""]
     return "\n".join([*lines, "## Records", "", *_sources(records)]) + "\n"
 

@@ -13,12 +13,14 @@ from wdsr.card import ModelCard
 from wdsr.errors import UsageError
 from wdsr.estimate import best, encoding_rate, estimate, tile_rate
 from wdsr.inference import AUTO_SIDE, best_side, forget_sides, plan_tiles
-from wdsr.upscale import Target, Upscaler
+from wdsr.target import Target
+from wdsr.upscale import Upscaler
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WDSR_CACHE", str(tmp_path))
+    monkeypatch.setattr("wdsr.processor.busy_seconds", lambda: None)  # others may be busy
     forget_sides()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from PIL import Image
 
 from wdsr import exif as exifs
 from wdsr import metadata
+from wdsr.picture import Picture
 
 NOTE = b"offsets of the maker's own: \x01\x02\x03"
 
@@ -165,6 +167,37 @@ def test_private_things_go_from_xmp() -> None:
         assert word not in new
     assert new.count(b"Kept") == 2
     assert b"Thumbnails" in new
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        b'drone-dji:GpsLatitude="+52.3"',
+        b'drone-dji:GpsLongtitude="+52.3"',
+        b"drone-dji:DroneSerialNumber='52.3'",
+        b'geo:Latitude="52.3"',
+    ],
+)
+def test_spellings_of_private_things(private: bytes) -> None:
+    new = metadata.xmp_stripped(b"<rdf:Description " + private + b' dc:title="Kept"/>')
+    assert new == b'<rdf:Description dc:title="Kept"/>'
+    name = private.partition(b"=")[0]
+    assert metadata.xmp_stripped(b"<a><%s q='1'>52.3<b/></%s></a>" % (name, name)) == b"<a></a>"
+    assert metadata.is_private_text(name + b"\x0052.3")
+
+
+def test_xmp_that_cannot_be_searched_goes_whole() -> None:
+    assert metadata.xmp_stripped(XMP.decode().encode("utf-16")) == b""
+
+
+def test_texts_of_png_that_are_private() -> None:
+    for name in (b"exif:GPSInfo", b"SerialNumber", b"Raw profile type APP1"):
+        assert metadata.is_private_text(name + b"\0 1 2 3")
+    for name in (b"Author", b"Comment", b"Software"):
+        assert not metadata.is_private_text(name + b"\0 GPS, SerialNumber")
+    texts = ((b"tEXt", b"exif:GPSInfo\x0052"), (b"tEXt", b"Author\0Me"), (b"gAMA", b"GPS1"))
+    picture = Picture(np.zeros((2, 3, 3), np.uint8), chunks=texts)
+    assert picture.without_private().chunks == texts[1:]
 
 
 def test_profiles_are_looked_at() -> None:

@@ -116,6 +116,29 @@ def two_graphs(model: Any) -> bytes:
     return bytes(model.SerializeToString() + other.SerializeToString())
 
 
+def work_without_end(model: Any) -> None:
+    """One weight of 9 MB, used again and again."""
+    del model.graph.node[3:]
+    model.graph.initializer.extend([tensor("in", 512, 12, 1, 1), tensor("again", 512, 512, 3, 3)])
+    model.graph.node.append(helper.make_node("Conv", ["y", "in"], ["c0"]))
+    model.graph.node.extend(
+        helper.make_node("Conv", [f"c{i}", "again"], [f"c{i + 1}"], pads=[1, 1, 1, 1])
+        for i in range(1000)
+    )
+
+
+def many_pixels(model: Any) -> None:
+    """Shuffles by 16, twice: 65,536 pixels for one."""
+    model.graph.initializer.append(tensor("wide", 768, 12, 1, 1))
+    model.graph.initializer.append(tensor("wider", 768, 3, 1, 1))
+    model.graph.node[3].CopyFrom(helper.make_node("Conv", ["y", "wide"], ["z"]))
+    attribute(model, 4, blocksize=16)
+    model.graph.node[4].output[0] = "large"
+    model.graph.node.insert(5, helper.make_node("Conv", ["large", "wider"], ["larger"]))
+    shuffle = helper.make_node("DepthToSpace", ["larger"], ["big"], blocksize=16, mode="CRD")
+    model.graph.node.insert(6, shuffle)
+
+
 def many_nodes(model: Any) -> None:
     model.graph.node.extend([helper.make_node("Relu", ["y"], [f"r{i}"]) for i in range(20_001)])
 
@@ -186,6 +209,8 @@ CHANGES: dict[str, tuple[Change, str]] = {
     "two graphs": (two_graphs, "several graphs"),
     "a field nobody knows": (unknown_field, "fields \\[203\\]"),
     "training inside": (lambda m: m.training_info.add(), "fields \\[20\\]"),
+    "work without end": (work_without_end, "multiplications for each pixel"),
+    "a pixel made of thousands": (many_pixels, "768 channels at scale 16"),
     "more operators than any": (many_nodes, "operators"),
 }  # fmt: skip
 EVIL |= {

@@ -22,10 +22,17 @@ from wdsr.picture import Picture
 Array = NDArray[Any]
 
 
-def kind_of(x: Any, *, output: Path | None = None, data_range: float | None = None) -> Any:
+def kind_of(
+    x: Any, *, output: Path | None = None, overwrite: bool = False, data_range: float | None = None
+) -> Any:
     """`to_picture` for a result twice as large."""
     return to_picture(
-        x, output=output, name="_x2", size=lambda h, w: (2 * h, 2 * w), data_range=data_range
+        x,
+        output=output,
+        overwrite=overwrite,
+        name="_x2",
+        size=lambda h, w: (2 * h, 2 * w),
+        data_range=data_range,
     )
 
 
@@ -81,8 +88,8 @@ def test_the_full_range_of_an_integer_type_needs_no_floats() -> None:
         (np.zeros((1, 2, 2, 3), np.uint8), "(1, 2, 2, 3)"),
         (np.zeros((0, 4), np.uint8), "empty"),
         (np.zeros((4, 4, 0), np.uint8), "(4, 4, 0)"),
-        (np.zeros((4, 4), bool), "bool"),
-        (np.zeros((4, 4), np.int64), "int64"),
+        (np.zeros((4, 4), bool), "not bool: use .astype(np.uint8) * 255"),
+        (np.zeros((4, 4), np.int64), "not int64: use .astype(np.uint8) if its values are"),
         (np.zeros((4, 4), complex), "complex128"),
         (np.full((4, 4), "a"), "<U1"),
         (np.full((4, 4), 200.0), "data_range"),
@@ -179,6 +186,8 @@ def test_paths_that_cannot_be_are_refused_before_the_work(tmp_path: Path) -> Non
     ):
         with pytest.raises(PictureError, match=words):
             kind_of(source, output=output)
+    with pytest.raises(UsageError, match="would replace the input"):
+        kind_of(source, output=source, overwrite=True)
     with pytest.raises(UsageError, match="suffix"):
         kind_of(source, output=tmp_path / "a.xyz")
     for name in (tmp_path / "missing.png", tmp_path, Path(), "", "."):
@@ -218,5 +227,7 @@ def test_other_kinds_are_refused_by_name(x: Any) -> None:
 def test_options_that_would_do_nothing_are_refused() -> None:
     with pytest.raises(UsageError, match="output is for paths"):
         kind_of(np.zeros((2, 2), np.uint8), output=Path("a.png"))
+    with pytest.raises(UsageError, match="overwrite is for paths"):
+        kind_of(np.zeros((2, 2), np.uint8), overwrite=True)
     with pytest.raises(UsageError, match="data_range is for arrays"):
         kind_of("a.png", data_range=255)

@@ -274,6 +274,12 @@ def test_the_largest_side_of_each_format_is_true(kind: str) -> None:
             codec(kind).encode(Picture(too_large), kind, None)
 
 
+def test_bmp_holds_no_more_than_its_length_can_say() -> None:
+    check_format("bmp", 10_000, 143_000)
+    with pytest.raises(PictureError, match=r"bmp holds at most 4 GB, .*; use png"):
+        check_format("bmp", 10_000, 144_000)
+
+
 def test_formats_and_qualities_that_do_not_exist() -> None:
     assert format_of(Path("a/b.TIFF")) == "tiff"
     for name in ("a.xyz", "png", ".png"):

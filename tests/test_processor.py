@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from wdsr import processor as machines
-from wdsr.processor import Processor, processor, recall, remember
+from wdsr.processor import Others, Processor, processor, recall, remember
 
 
 @pytest.fixture
@@ -86,3 +88,30 @@ def test_caches_go_where_systems_want_them(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("LOCALAPPDATA", "/local")
     assert machines.cache_folder() == Path("/local/wdsr")
+
+
+def test_what_others_take_is_not_what_we_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores = processor().cores
+    taken = {"busy": 0.0}
+    monkeypatch.setattr("wdsr.processor.busy_seconds", lambda: taken["busy"])
+    monkeypatch.setattr("time.process_time", lambda: taken["busy"] / 4)
+    monkeypatch.setattr("time.perf_counter", lambda: taken["busy"] / cores)
+    others = Others()
+    taken["busy"] = 8.0  # all cores at work all the time, a quarter of it ours
+    assert others.share() == pytest.approx(0.75)
+    monkeypatch.setattr("wdsr.processor.busy_seconds", lambda: None)
+    assert Others().share() == 0
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc/stat")
+def test_a_program_at_work_is_seen() -> None:
+    work = "import time; end = time.time() + 30\nwhile time.time() < end: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", work]) for _ in range(processor().cores)]
+    try:
+        others = Others()
+        time.sleep(1)
+        assert others.share() > 0.5
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()

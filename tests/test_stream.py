@@ -19,6 +19,7 @@ from wdsr.backends import Batch, Precision, by_floats
 from wdsr.card import ModelCard
 from wdsr.errors import PictureError
 from wdsr.files import write_atomically
+from wdsr.formats import rows
 from wdsr.inference import run_tiles
 from wdsr.picture import Picture
 from wdsr.tiling import Box
@@ -48,19 +49,18 @@ def photograph(height: int, width: int, channels: int, dtype: type) -> Pixels:
 
 
 def saved(folder: Path, pixels: Pixels, kind: str = "png", **facts: Any) -> Path:
+    folder.mkdir(exist_ok=True)
     path = folder / f"in.{kind}"
     pictures.write(Picture(pixels, **facts), path)
     return path
 
 
-def opened(path: Path, kind: str = "png") -> stream.Opened:
-    found = stream.opened(path, kind)
-    assert found is not None
-    return found
+def opened(path: Path, kind: str = "png") -> rows.Opened:
+    return rows.opened(path, rows.look(path, kind))
 
 
 def write(
-    picture: stream.Opened, target: Path, kind: stream.Kind, *saving: stream.Saving, **options: Any
+    picture: rows.Opened, target: Path, kind: stream.Kind, *saving: stream.Saving, **options: Any
 ) -> tuple[int, int]:
     """As the command does it."""
     sizes = []
@@ -148,20 +148,63 @@ def test_only_plain_pictures_are_taken(tmp_path: Path) -> None:
     pixels = photograph(8, 9, 3, np.uint8)
     veiled = tmp_path / "veiled.png"
     pictures.write(Picture(pixels, np.arange(72, dtype=np.uint8).reshape(8, 9)), veiled)
-    assert stream.opened(veiled, "png") is None
+    assert rows.look(veiled, "png").plain is None
     floats = tmp_path / "floats.tif"
     pictures.write(Picture(pixels.astype(np.float32) / 255), floats)
-    assert stream.opened(floats, "tiff") is None
+    assert rows.look(floats, "tiff").plain is None
     turned = Image.Exif()
     turned[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / "turned.jpg", exif=turned)
-    assert stream.opened(tmp_path / "turned.jpg", "jpeg") is None
+    assert rows.look(tmp_path / "turned.jpg", "jpeg").plain is None
     Image.fromarray(pixels).convert("CMYK").save(tmp_path / "inks.jpg")
-    assert stream.opened(tmp_path / "inks.jpg", "jpeg") is None
+    assert rows.look(tmp_path / "inks.jpg", "jpeg").plain is None
     page = Image.fromarray(pixels)
     page.save(tmp_path / "pages.tif", save_all=True, append_images=[page])
-    assert stream.opened(tmp_path / "pages.tif", "tiff") is None
-    assert stream.opened(veiled, "webp") is None  # no other loader is ever called
+    assert rows.look(tmp_path / "pages.tif", "tiff").plain is None
+    pictures.write(Picture(pixels), tmp_path / "small.webp")
+    assert rows.look(tmp_path / "small.webp", "webp").plain is None
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_what_is_neutral_is_enlarged_as_grey(tmp_path: Path, dtype: type) -> None:
+    grey = photograph(40, 50, 1, dtype)
+    for pixels, neutral in ((grey, False), (grey.repeat(3, 2), True)):
+        path = saved(tmp_path / f"{neutral}", pixels)
+        seen = rows.look(path, "png")
+        walked = rows.walk(path, seen)
+        assert walked.neutral == neutral
+        write(rows.opened(path, seen, walked), tmp_path / "out.png", "png", tile=16)
+        expected = in_memory(grey, 16).repeat(pixels.shape[2], 2)
+        np.testing.assert_array_equal(pictures.read(tmp_path / "out.png").pixels, expected)
+    pixels = grey.repeat(3, 2)
+    pixels[-1, -1, 1] ^= 1
+    assert not rows.walk(saved(tmp_path / "odd", pixels), seen).neutral
+
+
+def test_a_file_that_has_changed_since_the_look_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, photograph(8, 9, 3, np.uint8))
+    seen = rows.look(path, "png")
+    for other in (photograph(8, 10, 3, np.uint8), photograph(8, 9, 3, np.uint16)):
+        path.write_bytes(pictures.encode(Picture(other), "png"))
+        with pytest.raises(PictureError, match="not the picture it was a moment ago"):
+            rows.opened(path, seen)
+
+
+def test_a_camera_quirk_is_forgiven_but_a_cut_file_is_not(tmp_path: Path) -> None:
+    path = saved(tmp_path, photograph(80, 90, 3, np.uint8), "jpeg")
+    expected = pictures.read(path).pixels
+    data = bytearray(path.read_bytes())
+    scan = data.index(b"\xff\xda")
+    data[scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big") - 2] = 62
+    path.write_bytes(data)
+    seen = rows.look(path, "jpeg")
+    walked = rows.walk(path, seen)
+    assert walked == rows.Walk("error")
+    found = rows.opened(path, seen, walked).read(Box(0, 0, 80, 90), 0)
+    np.testing.assert_array_equal(found, expected)
+    path.write_bytes(data[:-300])
+    with pytest.raises(PictureError, match="cannot be decoded"):
+        rows.walk(path, seen)
 
 
 def test_damage_is_one_line_and_the_old_file_stays(tmp_path: Path) -> None:
@@ -177,7 +220,7 @@ def test_damage_is_one_line_and_the_old_file_stays(tmp_path: Path) -> None:
     assert not [t for t in threading.enumerate() if t.name == "encoder"]
     (tmp_path / "text.png").write_text("hello")
     with pytest.raises(PictureError, match="cannot be decoded"):
-        stream.opened(tmp_path / "text.png", "png")
+        rows.look(tmp_path / "text.png", "png")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, PictureError])
@@ -235,11 +278,10 @@ def test_all_that_a_file_holds_is_carried_or_told(kind: stream.Kind, tmp_path: P
     picture = pictures.Picture(photograph(20, 30, 3, np.uint8), dpi=(300, 300), **given)
     source, target = tmp_path / "in.jpg", tmp_path / f"out.{kind}"
     pictures.write(picture, source)
-    found = stream.opened(source, "jpeg")
-    assert found is not None
+    found = opened(source, "jpeg")
     write(found, target, kind)
     result = pictures.read(target)
-    told = " ".join(stream.carried(found, kind))
+    told = " ".join(stream.carried(found.facts, kind))
     assert result.dpi == pytest.approx((600, 600), abs=0.1)
     assert result.notes == ()
     for name, value in given.items():

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import skimage
-from hypothesis import given
-from hypothesis import strategies as st
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
@@ -22,15 +19,14 @@ from wdsr import backends, zoo
 from wdsr import picture as pictures
 from wdsr.backends import Batch
 from wdsr.card import ModelCard
-from wdsr.errors import ModelError, PictureError, UsageError
+from wdsr.errors import PictureError, UsageError
 from wdsr.picture import Picture
 from wdsr.resize import resize
-from wdsr.upscale import Target, Upscaler, chain
+from wdsr.upscale import Upscaler
 
 Array = NDArray[Any]
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
-SCALES = zoo.scales(zoo.DEFAULT_MODEL)
 
 
 class Nearest:
@@ -73,154 +69,6 @@ def photograph(height: int = 48, width: int = 64) -> Array:
 
 def repeated(array: Array, times: int) -> Array:
     return array.repeat(times, 0).repeat(times, 1)
-
-
-# How large
-
-
-@given(st.integers(1, 3000), st.integers(1, 3000), st.floats(1, 64))
-def test_a_scale_gives_the_rounded_size(height: int, width: int, scale: float) -> None:
-    assert Target(scale=scale).size(height, width) == (round(height * scale), round(width * scale))
-
-
-@given(st.integers(1, 3000), st.integers(1, 3000), st.floats(1, 60))
-def test_sides_are_exact_and_the_other_side_keeps_the_shape(
-    height: int, width: int, times: float
-) -> None:
-    wide, high = math.ceil(width * times), math.ceil(height * times)
-    h, w = Target(width=wide).size(height, width)
-    assert w == wide
-    assert abs(h - height * wide / width) <= 0.5
-    h, w = Target(height=high).size(height, width)
-    assert h == high
-    assert abs(w - width * high / height) <= 0.5
-    assert Target(width=wide, height=high).size(height, width) == (high, wide)
-    longest = max(wide, high)
-    assert max(Target(max_side=longest).size(height, width)) == longest
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"scale": 0},
-        {"scale": 0.99},
-        {"scale": -1},
-        {"scale": math.nan},
-        {"scale": math.inf},
-        {"scale": 64.1},
-        {"width": 0},
-        {"height": -1},
-        {"max_side": 0},
-        {"scale": 2, "width": 9},
-        {"scale": 2, "max_side": 9},
-        {"max_side": 9, "height": 9},
-    ],
-)
-def test_targets_that_are_none(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError) as error:
-        Target(**options)
-    for name in options:
-        assert name.replace("_", "-") in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        Target(width=9),
-        Target(height=7),
-        Target(width=100, height=7),
-        Target(width=9, height=100),
-        Target(max_side=9),
-        Target(max_side=641),
-        Target(width=10, height=513),
-    ],
-)
-def test_a_smaller_or_a_huge_result_is_refused(target: Target) -> None:
-    with pytest.raises(UsageError, match="10 x 8"):
-        target.size(height=8, width=10)
-
-
-def test_suffixes_say_the_target() -> None:
-    targets = {
-        "_x4": Target(scale=4),
-        "_x2.5": Target(scale=2.5),
-        "_w9": Target(width=9),
-        "_h9": Target(height=9),
-        "_8x9": Target(width=8, height=9),
-        "_max9": Target(max_side=9),
-    }
-    assert [target.suffix for target in targets.values()] == list(targets)
-
-
-@given(st.floats(1, 64), st.lists(st.integers(2, 8), min_size=1, max_size=4, unique=True))
-def test_the_chain_is_the_smallest_product_that_reaches_the_scale(
-    scale: float, available: list[int]
-) -> None:
-    got = chain(scale, available)
-    assert set(got) <= set(available)
-    assert math.prod(got) >= scale - 1e-9
-    # By search: no smaller product does, and no shorter chain gives the same.
-    products: dict[int, int] = {1: 0}
-    for _ in range(6):
-        products |= {
-            p * s: n + 1 for p, n in products.items() for s in available if p * s not in products
-        }
-    enough = min(p for p in products if p >= scale - 1e-9)
-    assert math.prod(got) == enough
-    assert len(got) == products[enough]
-    assert all(a >= b for a, b in pairwise(got))
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        Target(scale=1),
-        Target(scale=2.5),
-        Target(scale=3),
-        Target(scale=4.5),
-        Target(scale=8),
-        Target(scale=17.3),
-        Target(width=37),
-        Target(width=19, height=60),
-        Target(max_side=40),
-    ],
-    ids=lambda target: target.suffix,
-)
-@pytest.mark.parametrize("shape", [(7, 9, 3), (5, 5), (2, 1, 4)])
-def test_every_target_is_met_exactly(
-    nearest: object, target: Target, shape: tuple[int, ...]
-) -> None:
-    array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    result = Upscaler(target=target).upscale(array)
-    assert result.shape == (*target.size(*shape[:2]), *shape[2:])
-    assert result.dtype == np.uint8
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_chained_passes_are_exact_where_no_reduction_follows(
-    nearest: object, dtype: str, channels: int
-) -> None:
-    array = noise((6, 5, channels), dtype)
-    np.testing.assert_allclose(
-        wdsr.load(scale=8).upscale(array), repeated(array, 8), rtol=1e-6 if "f" in dtype else 0
-    )
-
-
-def noise(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
-    rng = np.random.default_rng(seed)
-    if "float" in dtype:
-        return rng.random(shape).astype(dtype)
-    # Alpha is above zero, or the colour under it would be replaced.
-    return rng.integers(1, np.iinfo(dtype).max + 1, shape, dtype)
-
-
-def test_a_reduction_is_made_from_unrounded_values(nearest: object) -> None:
-    array = noise((6, 20, 3), "uint8") // 2 + 50
-    expected = resize(repeated(array.astype(float), 4), size=(21, 70))
-    result = wdsr.load(scale=3.5).upscale(array)
-    assert np.abs(result - expected).max() < 0.501  # rounded once, not after each axis
 
 
 # Better than what everyone has
@@ -310,6 +158,14 @@ def test_values_that_are_no_numbers(x2: Upscaler, value: float, shape: tuple[int
     assert "\n" not in str(error.value)
 
 
+def test_a_float_file_whose_white_is_not_1(x2: Upscaler, tmp_path: Path) -> None:
+    source = tmp_path / "in.tif"
+    tifffile.imwrite(source, photograph().astype(np.float32), photometric="rgb")
+    with pytest.raises(PictureError, match=r"these reach 2\d\d: divide"):
+        x2.upscale(source)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.tif"]
+
+
 def test_paths(nearest: object, tmp_path: Path) -> None:
     source = tmp_path / "photo.png"
     Image.fromarray(photograph()).save(source)
@@ -318,6 +174,8 @@ def test_paths(nearest: object, tmp_path: Path) -> None:
     assert upscaler.upscale(source) == tmp_path / "photo_x2.png"
     with pytest.raises(PictureError, match="exists already"):
         upscaler.upscale(str(source))
+    (tmp_path / "photo_x2.png").write_bytes(b"an older one")
+    assert upscaler.upscale(str(source), overwrite=True) == tmp_path / "photo_x2.png"
     assert upscaler.upscale(str(source), output=str(tmp_path / "o.png")) == tmp_path / "o.png"
     assert (tmp_path / "o.png").read_bytes() == (tmp_path / "photo_x2.png").read_bytes()
     np.testing.assert_array_equal(
@@ -413,146 +271,19 @@ def test_grey_is_the_grey_of_the_colours(x2: Upscaler) -> None:
     np.testing.assert_array_equal(with_axis[..., 0], result)
 
 
-# Alpha
-
-
-def disc(colour: tuple[int, int, int], garbage: int | None) -> Array:
-    """RGBA: a disc of one colour with a soft edge, and anything under full transparency."""
-    y, x = np.mgrid[0:48, 0:64]
-    alpha = np.clip((16 - np.hypot(y - 24, x - 32)) / 4, 0, 1)
-    array = np.empty((48, 64, 4), np.uint8)
-    array[..., :3] = colour
-    array[..., 3] = np.rint(alpha * 255)
-    hidden = array[..., 3] == 0
-    if garbage is not None:
-        array[hidden, :3] = noise((48, 64, 3), "uint8", garbage)[hidden]
-    return array
-
-
-@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (180, 120, 90), (20, 90, 200)])
-def test_a_disc_keeps_its_colour_up_to_its_edge(x2: Upscaler, colour: tuple[int, int, int]) -> None:
-    result = x2.upscale(disc(colour, garbage=0))
-    # What the network makes of that colour alone, without any edge.
-    flat = x2.upscale(disc(colour, garbage=None)[..., :3])
-    seen = result[..., 3] > 0
-    assert 0.1 < seen.mean() < 0.5
-    difference = np.abs(result[..., :3].astype(int) - flat)[seen]
-    assert difference.max() <= 1
-    # The edge is that of the input, not softer and not rimmed by opacity.
-    expected = resize(disc(colour, None)[..., 3], scale=2)
-    assert np.abs(result[..., 3].astype(int) - expected).mean() < 2
-
-
-def test_what_is_hidden_never_shows(x2: Upscaler) -> None:
-    first, second = (x2.upscale(disc((200, 40, 90), garbage)) for garbage in (1, 2))
-    np.testing.assert_array_equal(first, second)
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
-@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
-def test_flat_alpha_stays_exact(x2: Upscaler, dtype: str, level: float) -> None:
-    white = 1 if "float" in dtype else np.iinfo(dtype).max
-    array = (photograph() / 255 * white).astype(dtype)
-    value = np.array(level * white).astype(dtype)
-    result = x2.upscale(np.dstack([array, np.full((48, 64), value)]))
-    assert (result[..., 3] == value).all()
-    if level == 1:
-        np.testing.assert_array_equal(result[..., :3], x2.upscale(array))
-
-
-def test_alpha_and_colour_do_not_mix(nearest: object) -> None:
-    array = noise((5, 6, 4), "uint8")
-    np.testing.assert_array_equal(wdsr.load(scale=2).upscale(array), repeated(array, 2))
-
-
-# How it is done
-
-
-def test_nothing_loads_before_it_is_needed(nearest: list[dict[str, Any]]) -> None:
-    upscaler = wdsr.load(scale=4)
-    assert nearest == []
-    for _ in range(3):
-        upscaler.upscale(noise((5, 6, 3), "uint8"))
-    assert len(nearest) == 1  # and it is kept
-
-
-def test_options_reach_the_engine(nearest: list[dict[str, Any]]) -> None:
-    upscaler = wdsr.load(scale=2, backend="onnxruntime", precision="bf16", device="GPU", threads=3)
-    upscaler.upscale(noise((5, 6, 3), "uint8"))
-    upscaler.upscale(noise((5, 6, 3), "uint16"))
-    engine = {"name": "onnxruntime", "scale": 2, "device": "GPU", "threads": 3}
-    # bf16 has fewer bits than a 16-bit picture.
-    assert nearest == [engine | {"precision": "bf16"}, engine | {"precision": "float32"}]
-
-
-def test_describe(nearest: object) -> None:
-    picture = Picture(noise((5, 6, 3), "uint8"))
-    assert wdsr.load(scale=4).describe(picture) == "wdsr-b-8-x4, Nearest, float32"
-    assert wdsr.load(scale=8).describe(picture).count("Nearest") == len(chain(8, SCALES))
-    assert "no model" in wdsr.load(scale=1).describe(picture)
-
-
-@pytest.mark.parametrize("scale", [2, 2.5, 8])
-@pytest.mark.parametrize("tile", [None, 7])
-@pytest.mark.parametrize("channels", [3, 4])
-def test_progress_counts_every_tile_up_to_the_last(
-    nearest: object, scale: float, tile: int | None, channels: int
-) -> None:
-    told: list[tuple[int, int]] = []
-    upscaler = wdsr.load(scale=scale, tile=tile)
-    upscaler.upscale(
-        noise((20, 30, channels), "uint8"), on_progress=lambda *step: told.append(step)
-    )
-    total = told[0][1]
-    assert told == [(n, total) for n in range(1, total + 1)]
-    if tile and scale == 2:
-        assert total == 3 * 5 * (2 if channels == 4 else 1)
-
-
-@pytest.mark.parametrize("scale", [2, 8])
-def test_a_tile_larger_than_the_picture_costs_no_more(nearest: object, scale: int) -> None:
-    array = noise((5, 6, 3), "uint8")
-    result = wdsr.load(scale=scale, tile=10**6).upscale(array)
-    np.testing.assert_array_equal(result, repeated(array, scale))
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"model": "wdsr-z-99"},
-        {"scale": 0},
-        {"backend": "cuda"},
-        {"precision": "int3"},
-        {"tile": 0},
-        {"threads": 0},
-    ],
-)
-def test_a_wrong_call_fails_at_once(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError) as error:
-        wdsr.load(**options)
-    assert "\n" not in str(error.value)
-
-
-def test_models_that_do_not_fit(nearest: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = zoo.find(zoo.DEFAULT_MODEL, 2)
-
-    def card(**changes: Any) -> None:
-        values = {name: getattr(model.card, name) for name in model.card.__dataclass_fields__}
-        odd = zoo.Model(ModelCard(**(values | changes)), model.onnx, "odd.onnx")
-        monkeypatch.setattr(zoo, "read_model", lambda path: odd)
-
-    card(channels=1)
-    with pytest.raises(ModelError, match=r"odd\.onnx: for pictures of 1 channels"):
-        wdsr.load("odd.onnx", scale=2).upscale(noise((4, 4, 3), "uint8"))
-    card(scale=1)
-    with pytest.raises(ModelError, match=r"odd\.onnx: does not enlarge"):
-        wdsr.load("odd.onnx", scale=2)
-
-
-def test_a_picture_is_not_touched_even_at_scale_1(nearest: object) -> None:
-    for dtype in ("uint8", "float32"):
-        array = noise((5, 6, 4), dtype)
-        before = array.copy()
-        result = wdsr.load(scale=1).upscale(array)
-        result[:] = 0
-        np.testing.assert_array_equal(array, before)
+def test_what_is_neutral_everywhere_stays_so(x2: Upscaler, dtype: str) -> None:
+    """A black and white photograph in a file of colours: the network alone tints it."""
+    grey = photograph()[..., :1].astype(dtype)
+    if dtype == "float32":
+        grey /= 255
+    result = x2.upscale(grey.repeat(3, 2))
+    np.testing.assert_array_equal(result, x2.upscale(grey).repeat(3, 2))
+    alpha = np.full_like(grey, np.iinfo(np.uint8).max if dtype == "uint8" else 1)
+    alpha[:9] = 0
+    veiled = np.concatenate([grey.repeat(3, 2), alpha], axis=2)
+    veiled[:9, :, :3] = np.random.default_rng(0).random((9, grey.shape[1], 3))  # hidden colour
+    assert np.ptp(x2.upscale(veiled)[..., :3].astype(float), axis=2).max() == 0
+    coloured = grey.repeat(3, 2)
+    coloured[-1, -1, 2] = 0
+    assert np.ptp(x2.upscale(coloured).astype(float), axis=2)[:40].max() > 0

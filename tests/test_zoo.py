@@ -151,8 +151,8 @@ def test_an_unknown_name_is_told_what_exists(name: str) -> None:
         assert ".onnx" in message
 
 
-def test_a_title_is_no_name() -> None:
-    fails(UsageError, "no model", CARDS[0].title, CARDS[0].scale)
+def test_a_checkpoint_of_another_program_is_told_how_to_become_a_model() -> None:
+    fails(UsageError, "wdsr import a/latest.pth", "a/latest.pth", 2)
 
 
 @pytest.mark.parametrize("scale", [0, -2, 1, 5, 99])
@@ -187,3 +187,14 @@ def test_a_path_with_no_model_behind_it_is_refused(tmp_path: Path) -> None:
     ):
         for scale in (None, 2):
             fails(ModelError, f"{name}: {why}", str(tmp_path / name), scale)
+
+
+@pytest.mark.parametrize("title", [card.title for card in CARDS])
+def test_a_title_names_one_model(title: str) -> None:
+    base, _, scale = title.rpartition("-x")
+    assert zoo.split_title(title) == (base, int(scale))
+    assert zoo.split_title(base) == (base, None)
+    assert zoo.scales(title) == [int(scale)]
+    assert zoo.find(title, int(scale)) == zoo.find(base, int(scale))
+    fails(UsageError, f"only x{scale}", title, int(scale) + 1)
+    fails(UsageError, f"{base}-x2 or {base}-x3", f"{base}-x7")

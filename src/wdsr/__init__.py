@@ -9,25 +9,38 @@ Importing this loads neither an engine nor torch; they load when first used.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # `typing` takes long to import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from wdsr.errors import PictureError, UsageError, WdsrError
+    from wdsr.metrics import psnr, ssim
+    from wdsr.target import Target
+    from wdsr.upscale import Upscaler, load
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Target": "wdsr.upscale",
+    "PictureError": "wdsr.errors",
+    "Target": "wdsr.target",
     "Upscaler": "wdsr.upscale",
     "load": "wdsr.upscale",
     "psnr": "wdsr.metrics",
     "ssim": "wdsr.metrics",
+    "UsageError": "wdsr.errors",
     "WdsrError": "wdsr.errors",
 }
-__all__ = ["Target", "Upscaler", "WdsrError", "__version__", "load", "psnr", "ssim"]
-
-if TYPE_CHECKING:
-    from wdsr.errors import WdsrError
-    from wdsr.metrics import psnr, ssim
-    from wdsr.upscale import Target, Upscaler, load
+__all__ = [
+    "PictureError",
+    "Target",
+    "Upscaler",
+    "UsageError",
+    "WdsrError",
+    "__version__",
+    "load",
+    "psnr",
+    "ssim",
+]
 
 
 def __dir__() -> list[str]:
@@ -37,4 +50,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'wdsr' has no attribute {name!r}")
+    import importlib
+
     return getattr(importlib.import_module(_PUBLIC[name]), name)

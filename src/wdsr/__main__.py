@@ -6,26 +6,15 @@ import atexit
 import os
 import sys
 
-_NO_WORK = {"-h", "--help", "--version", "--dry-run"}
+from wdsr import cli
 
 
 def main() -> None:
-    """Run the command; see `wdsr.cli.main`.
-
-    `upscale` is what people wait for, so its decoder starts before all else, and gets
-    ready while everything else loads.
-    """
-    waited_for = sys.argv[1:2] == ["upscale"] and not _NO_WORK & set(sys.argv)
-    if waited_for:
-        from wdsr import isolation
-
-        isolation.start()
-    from wdsr import cli
-
+    """Run the command; see `wdsr.cli.main`."""
     try:
         cli.main()
     except SystemExit as end:
-        if waited_for:
+        if sys.argv[1:2] == ["upscale"]:
             _leave(int(end.code or 0))
         raise
 

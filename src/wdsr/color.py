@@ -30,6 +30,19 @@ def luma(image: NDArray[np.generic], *, data_range: float) -> NDArray[np.float64
     return np.asarray(image.astype(np.float64) * _LUMA.sum() + offset)
 
 
+def is_neutral(image: NDArray[Any]) -> bool:
+    """Whether the three channels of an RGB image (H, W, 3) are the same everywhere.
+
+    A network tells them apart by a few levels, so that a black and white photograph would
+    get tints: it is enlarged as the grey that it is.
+    """
+    return image.shape[2] == 3 and all(
+        np.array_equal(some[..., 0], some[..., band])
+        for some in (image[:1], image)  # most pictures are settled by the first row
+        for band in (1, 2)
+    )
+
+
 def extend_under_alpha(image: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:
     """Replace the colour of fully transparent pixels by that of their visible surroundings.
 

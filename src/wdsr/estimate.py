@@ -3,6 +3,7 @@
 Three things are measured once and remembered in the user's cache folder: how many
 LR pixels a second each model's tiles take, how many HR pixels a second each format
 encodes, and how long it takes until the engine is ready. The rest is arithmetic.
+What is measured while other programs are busy serves for the moment: it is not remembered.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from numpy.typing import NDArray
 from wdsr import picture as pictures
 from wdsr.backends import Backend
 from wdsr.formats import lines
-from wdsr.formats.rows import Saving
+from wdsr.formats.writing import Saving
 from wdsr.inference import best_side, forget_sides, plan_tiles, side_note
-from wdsr.processor import recall, remember
+from wdsr.processor import Others, recall, remember
 from wdsr.upscale import Upscaler
 
+BUSY = 0.15  # of the processor: from here on, what others take spoils a measurement
 SIDES = (96, 128, 172, 224, 288, 384)  # of a tile's core, that `best` chooses among
 
 # Bytes, from measured peaks (see docs/speed.md): a process with its engine before the first
@@ -118,9 +120,10 @@ def _tile_facts(backend: Backend, again: bool) -> tuple[float, float]:
         case [float() as rate, float() as extra] if rate > 0:
             return rate, extra
     side = best_side(backend) + 2 * backend.card.halo
+    others = Others()
     first, usual = _seconds(backend, side, runs=5)
     facts = side**2 / usual, max(first - usual, 0.0)
-    remember(what, facts)
+    _keep(what, facts, others)
     return facts
 
 
@@ -138,7 +141,7 @@ def best(backend: Backend, *, report: Callable[[int, float], None] = lambda *_: 
 
     report: told each side and its LR pixels a second, without the halo.
     """
-    useful = {}
+    useful, others = {}, Others()
     for side in SIDES:
         useful[side] = side**2 / _seconds(backend, side + 2 * backend.card.halo, runs=4)[1]
         report(side, useful[side])
@@ -146,7 +149,7 @@ def best(backend: Backend, *, report: Callable[[int, float], None] = lambda *_: 
             break  # the cache is too small for this; larger ones are worse
     # A larger tile takes more memory: it has to be better by more than noise.
     choice = next(side for side in SIDES if useful.get(side, 0) > 0.97 * max(useful.values()))
-    remember(side_note(backend), choice)
+    _keep(side_note(backend), choice, others)
     forget_sides()
     return choice
 
@@ -161,10 +164,16 @@ def encoding_rate(kind: str, compression: int = 1, *, again: bool = False) -> fl
     if not isinstance(rate, (int, float)) or rate <= 0:
         sample = pictures.Picture(_photograph(768, 1024))
         pictures.read(pictures.encode(pictures.Picture(sample.pixels[:8, :8]), kind))  # loads
-        began = time.perf_counter()
+        others, began = Others(), time.perf_counter()
         pictures.read(pictures.encode(sample, kind, compression=compression))
-        remember(what, rate := sample.pixels.size / (time.perf_counter() - began))
+        rate = sample.pixels.size / (time.perf_counter() - began)
+        _keep(what, rate, others)
     return float(rate)
+
+
+def _keep(what: str, result: object, others: Others) -> None:
+    if others.share() < BUSY:
+        remember(what, result)
 
 
 def _photograph(height: int, width: int) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import re
 import secrets
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def find_files(
     include: Collection[str] = (),
     exclude: Collection[str] = (),
     on_error: Callable[[OSError], None] | None = None,
+    left_out: Counter[str] | None = None,
 ) -> list[str]:
     """A folder's files as paths relative to it, with one of these suffixes, sorted by path.
 
@@ -46,6 +48,7 @@ def find_files(
         `include`, if there are any, and none of `exclude`. A folder that is
         excluded is not entered.
     on_error: told of subfolders that cannot be read, which are then left out.
+    left_out: counts what nobody asked to leave out, by the reason.
 
     Raises FileError if the folder cannot be read (a subfolder too, without
     `on_error`), PictureError if it has no such file.
@@ -66,15 +69,21 @@ def find_files(
                 for name in folders
                 if recursive and name[0] != "." and not matches(below + name, exclude)
             )
-            found += (
-                below + name
-                for name in names
-                if name[0] != "."
-                and os.path.splitext(name)[1].lower() in suffixes  # noqa: PTH122
-                and (not include or matches(below + name, include))
-                and not matches(below + name, exclude)
-                and os.path.isfile(os.path.join(here, name))  # noqa: PTH113, PTH118
-            )
+            for name in names:
+                if name[0] == "." or matches(below + name, exclude):
+                    continue
+                if include and not matches(below + name, include):
+                    continue
+                path = os.path.join(here, name)  # noqa: PTH118
+                fault = ""
+                if os.path.splitext(name)[1].lower() not in suffixes:  # noqa: PTH122
+                    fault = "without a picture suffix"
+                elif not os.path.isfile(path):  # noqa: PTH113
+                    fault = "dangling link" if os.path.islink(path) else "no file"  # noqa: PTH114
+                if not fault:
+                    found.append(below + name)
+                elif left_out is not None:
+                    left_out[fault] += 1
     except OSError as error:
         raise FileError(
             f"{error.filename or folder}: cannot read this: {error.strerror}"
@@ -111,18 +120,36 @@ def read_file(path: Path, *, max_bytes: int, name: str = "") -> bytes:
         # Not blocking: opening a pipe would wait for somebody to write into it.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
             state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode):
-                raise FileError(f"{name}: is not a file; name a picture file")
-            if state.st_size > max_bytes:
-                raise LimitError(
-                    f"{name}: has {state.st_size / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} "
-                    "are read; raise it with --limit bytes=N"
-                )
+            _check_state(state, max_bytes, name)
             return file.read(state.st_size + 1)  # it may be growing: no more than that
-    except FileNotFoundError as error:
-        raise FileError(f"{name}: does not exist; name a picture file") from error
     except OSError as error:
-        raise FileError(f"{name}: cannot be read ({error.strerror}); check the file") from error
+        raise _unreadable(name, error) from error
+
+
+def check_file(path: Path, *, max_bytes: int) -> None:
+    """Raises as `read_file` does, but that a file that may not be read is not seen."""
+    try:
+        _check_state(path.stat(), max_bytes, str(path))
+    except OSError as error:
+        raise _unreadable(str(path), error) from error
+
+
+def _check_state(state: os.stat_result, max_bytes: int, name: str) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise FileError(f"{name}: is not a file; name a picture file")
+    if state.st_size > max_bytes:
+        raise LimitError(
+            f"{name}: has {state.st_size / 1e6:.0f} MB, at most {max_bytes / 1e6:.0f} "
+            "are read; raise it with --limit bytes=N"
+        )
+
+
+def _unreadable(name: str, error: OSError) -> FileError:
+    if isinstance(error, FileNotFoundError):
+        return FileError(f"{name}: does not exist; name a picture file")
+    if isinstance(error, IsADirectoryError):
+        return FileError(f"{name}: is not a file; name a picture file")
+    return FileError(f"{name}: cannot be read ({error.strerror}); check the file")
 
 
 _CLAIM_SECONDS = 2  # a file younger than this may not have been locked by its writer yet

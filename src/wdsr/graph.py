@@ -19,7 +19,8 @@ from wdsr.errors import UnsafeModelError
 from wdsr.protobuf import Message
 
 MOST_NODES = 20_000
-MOST_CHANNELS = 16_384
+MOST_CHANNELS = 16_384  # of one pixel of the input: so many numbers at once
+MOST_WORK = 10**9  # multiplications for one pixel of the input; the largest EDSR takes 2 * 10**8
 
 # Numbers of the fields that may be there; any other is refused.
 _MODEL = {1, 2, 3, 4, 5, 6, 7, 8, 14}
@@ -88,8 +89,11 @@ def _check(onnx: bytes, card: ModelCard) -> None:
     nodes = graph.messages(1)
     if len(nodes) > MOST_NODES:
         raise _Misfit(f"has {len(nodes)} operators")
+    work = 0
     for node in nodes:
-        _run(node, values)
+        work += _run(node, values)
+        if work > MOST_WORK:
+            raise _Misfit(f"takes more than {MOST_WORK} multiplications for each pixel")
     result = values.get(_port(graph, 12, card, {}))
     if not isinstance(result, _Image):
         raise _Misfit("has no image for a result")
@@ -151,8 +155,8 @@ def _port(graph: Message, field: int, card: ModelCard, values: dict[str, _Value]
     return ports[0].text(1)
 
 
-def _run(node: Message, values: dict[str, _Value]) -> None:
-    """Note what a node makes of its inputs."""
+def _run(node: Message, values: dict[str, _Value]) -> int:
+    """Note what a node makes of its inputs; return its multiplications for a pixel of the input."""
     operator = node.text(4)
     _only(node, _NODE, f"an operator {operator[:40]!r}")
     _standard(node.text(7))
@@ -166,12 +170,15 @@ def _run(node: Message, values: dict[str, _Value]) -> None:
     if missing := [name for name in names if name not in values]:
         raise _Misfit(f"uses {missing[0][:40]!r}, which nothing makes")
     made = _RULES[operator]([values[name] for name in names], attributes)
-    if isinstance(made, _Image) and not 0 < made.channels <= MOST_CHANNELS:
-        raise _Misfit(f"has {made.channels} channels")
+    if isinstance(made, _Image) and not 0 < made.channels * made.scale**2 <= MOST_CHANNELS:
+        raise _Misfit(f"has {made.channels} channels at scale {made.scale}")
     outputs = node.texts(2)
     if len(outputs) != 1:
         raise _Misfit(f"{operator} has {len(outputs)} results")
     _define(values, outputs[0], made)
+    weight = values[names[1]] if operator == "Conv" else None
+    each = math.prod(weight.shape) if isinstance(weight, _Constant) else 1
+    return each * made.scale**2 if isinstance(made, _Image) else 0
 
 
 _Attributes = dict[str, Message]

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 
 from wdsr.errors import LimitError, UsageError
 
-MOST_BLOCKS = 2_000_000  # walked in under a second; a GIF of 500 MB has as many
+# Blocks of a file: so many, and one for so many bytes. GIF, which has the smallest, has 256 to one.
+MOST_BLOCKS, LEAST_LENGTH = 50_000, 250
+# Tags of a TIFF: so many, and so many more for each page.
+MOST_TAGS, TAGS_OF_A_PAGE = 20_000, 100
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,15 @@ class Header:
     bands: int = 0
     frames: int = 1
     metadata: int = 0  # bytes; no block of it counts more than the whole file
-    blocks: int = 0  # segments, chunks, directories walked through
+    blocks: int = 0  # segments, chunks, tags walked through
+    most_blocks: int = MOST_BLOCKS
+    fault: str = ""  # why it was not walked to its end: no honest program writes such a file
 
     def step(self) -> None:
         """Count a block; raises IndexError, as at the end of the data, when there are too many."""
         self.blocks += 1
-        if self.blocks > MOST_BLOCKS:
+        if self.blocks > self.most_blocks:
+            self.fault = f"is cut into more than {self.most_blocks} blocks"
             raise IndexError
 
     @property
@@ -66,6 +72,8 @@ def check_header(data: bytes, name: str, limits: Limits) -> Header:
     Raises LimitError, which names the file, what it declares and the limit.
     """
     header = read_header(data, limits.frames)
+    if header.fault:
+        raise LimitError(f"{name}: {header.fault}; save it anew")
     for what, declared, most, shown in (
         ("pixels", header.pixels, limits.pixels, f"{header.width} x {header.height} pixels"),
         ("frames", header.frames, limits.frames, f"more than {limits.frames} frames or pages"),
@@ -77,8 +85,6 @@ def check_header(data: bytes, name: str, limits: Limits) -> Header:
                 f"{name}: declares {shown}, at most {most} are read; "
                 f"if you trust it, raise that with --limit {what}=N"
             )
-    if header.blocks > MOST_BLOCKS:
-        raise LimitError(f"{name}: is cut into more than {MOST_BLOCKS} blocks; save it anew")
     return header
 
 
@@ -87,7 +93,7 @@ def read_header(data: bytes, most_frames: int = 10_000) -> Header:
 
     Never raises: of a file that is cut short, or of an unknown kind, it tells what is there.
     """
-    header = Header()
+    header = Header(most_blocks=MOST_BLOCKS + len(data) // LEAST_LENGTH)
     for magic, walk in _WALKS.items():
         if re.match(magic, data, re.DOTALL):
             try:
@@ -175,13 +181,15 @@ def _u24(data: bytes, at: int) -> int:
 
 _TIFF_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _TIFF_BYTES |= {16: 8, 17: 8, 18: 8}
+_TIFF_SIZE = {3: "H", 4: "I", 16: "Q"}  # types that a width may have
+_WIDTH, _HEIGHT, _BANDS = 256, 257, 277
 
 
 def _tiff(data: bytes, header: Header, most_frames: int) -> None:
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
-    offset, counter, entry = ("Q", "Q", "HHQ") if big else ("I", "H", "HHI")
-    step, size = (20, 8) if big else (12, 4)
+    offset, counter, entry = ("Q", "Q", "HHQ8s") if big else ("I", "H", "HHI4s")
+    tag_length = struct.calcsize(order + entry)
     (at,) = struct.unpack_from(order + offset, data, 8 if big else 4)
     header.frames, seen = 0, set[int]()
     while at and at not in seen and header.frames <= most_frames:
@@ -191,21 +199,25 @@ def _tiff(data: bytes, header: Header, most_frames: int) -> None:
         start = at + struct.calcsize(order + counter)
         if not 0 < count < 4096:
             return
-        width = height = 0
-        for place in range(start, start + count * step, step):
-            tag, kind, values = struct.unpack_from(order + entry, data, place)
-            here = place + struct.calcsize(order + entry)
+        header.blocks += count
+        # Pages that share their bytes make much work of a small file.
+        if header.blocks * tag_length > len(data):
+            header.fault = "has pages that lie on each other"
+        elif header.blocks > MOST_TAGS + TAGS_OF_A_PAGE * header.frames:
+            header.fault = f"has more than {header.blocks} tags"
+        if header.fault:
+            return
+        end = start + count * tag_length
+        sides = {_WIDTH: 0, _HEIGHT: 0, _BANDS: 0}
+        for tag, kind, values, value in struct.iter_unpack(order + entry, data[start:end]):
             header.metadata += min(values * _TIFF_BYTES.get(kind, 1), len(data))
-            if tag in (256, 257, 277) and kind in (3, 4, 16):
-                form = order + {3: "H", 4: "I", 16: "Q"}[kind]
-                if struct.calcsize(form) > size:
-                    continue
-                (value,) = struct.unpack_from(form, data, here)
-                width = value if tag == 256 else width
-                height = value if tag == 257 else height
-                header.bands = max(header.bands, value if tag == 277 else 0)
-        _frame(header, width, height)
-        (at,) = struct.unpack_from(order + offset, data, start + count * step)
+            if tag in sides and kind in _TIFF_SIZE:
+                form = order + _TIFF_SIZE[kind]
+                if struct.calcsize(form) <= len(value):
+                    (sides[tag],) = struct.unpack_from(form, value)
+        header.bands = max(header.bands, sides[_BANDS])
+        _frame(header, sides[_WIDTH], sides[_HEIGHT])
+        (at,) = struct.unpack_from(order + offset, data, end)
 
 
 def _gif(data: bytes, header: Header, most_frames: int) -> None:
@@ -230,20 +242,59 @@ def _gif(data: bytes, header: Header, most_frames: int) -> None:
         at += 1
 
 
-def _boxes(data: bytes, header: Header, most_frames: int) -> None:
+def _boxes(data: bytes, header: Header, at: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of a file: their kind, and where their content begins and ends.
+
+    Source: ISO/IEC 14496-12, 4.2.
+    """
+    while at + 8 <= len(data):
+        header.step()
+        length, kind = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        end = len(data) if length == 0 else min(at + length, len(data))
+        if end < start:
+            return
+        yield kind, start, end
+        at = end
+
+
+_MOST_META = 2**20  # bytes of the meta box that are looked at
+
+
+def _heif(data: bytes, header: Header, most_frames: int) -> None:
     """AVIF and its kin: sizes of all images, found in the properties of the meta box."""
     header.frames = 2 if data[8:12] in (b"avis", b"msf1", b"hevc") else 1  # a sequence, or not
-    for match in re.finditer(rb"ispe\0\0\0\0(.{4})(.{4})", data[: 1 << 20], re.DOTALL):
-        _frame(header, int.from_bytes(match[1], "big"), int.from_bytes(match[2], "big"))
+    for kind, start, end in _boxes(data, header):
+        if kind != b"meta":
+            continue
+        header.metadata += end - start
+        content = data[start : min(end, start + _MOST_META)]
+        for match in re.finditer(rb"ispe\0\0\0\0(.{4})(.{4})", content, re.DOTALL):
+            header.step()
+            _frame(header, int.from_bytes(match[1], "big"), int.from_bytes(match[2], "big"))
 
 
 def _jxl(data: bytes, header: Header, most_frames: int) -> None:
-    """JPEG XL: the size that its codestream begins with. Source: ISO/IEC 18181-1, SizeHeader."""
-    at = 2
-    if data[:2] != b"\xff\x0a":  # a container: in one part, or in several with numbers
-        whole, part = (data.find(kind, 0, 1 << 20) for kind in (b"jxlc", b"jxlp"))
-        at = whole + 6 if whole >= 0 else part + 10
-    bits = int.from_bytes(data[at : at + 16], "little")
+    """JPEG XL: the size that its codestream begins with.
+
+    Source: ISO/IEC 18181-1, SizeHeader; 18181-2 for the boxes, of which jxlc holds the
+    codestream, and several jxlp, each after a number, its parts.
+    """
+    stream = bytes(data[:32])
+    if stream[:2] != b"\xff\x0a":
+        stream = b""
+        for kind, start, end in _boxes(data, header):
+            if kind in (b"jxlc", b"jxlp"):
+                begin = start + 4 * (kind == b"jxlp")
+                stream += data[begin : min(end, begin + 32)]
+            elif kind not in (b"JXL ", b"ftyp", b"jxll"):
+                header.metadata += end - start
+    if stream[:2] != b"\xff\x0a":
+        return
+    bits = int.from_bytes(stream[2:32], "little")
 
     def take(count: int) -> int:
         nonlocal bits
@@ -283,7 +334,7 @@ _WALKS: dict[bytes, _Walk] = {
     rb"RIFF.{4}WEBP": _webp,
     rb"II[*+]\0|MM\0[*+]": _tiff,
     rb"GIF8[79]a": _gif,
-    rb".{4}ftyp": _boxes,
+    rb".{4}ftyp": _heif,
     rb"\xff\x0a|.{4}JXL ": _jxl,
     rb"BM": _bmp,
     rb"P[1-7][\s#]": _pnm,

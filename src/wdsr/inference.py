@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -58,7 +58,7 @@ def run_tiles(
 
 
 def run_plan(
-    plan: Iterable[Tile], read: Callable[[Box], Image], enlarge: Callable[[Image], Image]
+    plan: TilePlan, read: Callable[[Box], Image], enlarge: Callable[[Image], Image]
 ) -> Iterator[tuple[Tile, Image]]:
     """Each tile of a plan with what is to be written of it, in order.
 
@@ -68,6 +68,10 @@ def run_plan(
     read: the pixels of a box, which may reach beyond the picture.
     enlarge: (h, w, C) -> (s*h, s*w, C).
     """
+    if len(plan) == 1:  # a thread would take longer than a small picture
+        for t in plan:
+            yield t, enlarge(read(t.read))[t.keep.slices]
+        return
     with ThreadPoolExecutor(1) as engine:
         running: tuple[Tile, Future[Image]] | None = None
         for t in plan:

@@ -18,6 +18,9 @@ from wdsr.picture import Picture
 
 Back = Callable[[Picture], Any]
 Size = tuple[int, int]  # (height, width)
+_ADVICE = ": use .astype(np.uint8) if its values are 0 to 255"
+
+FAR_ABOVE_WHITE = 16  # floats that reach this were not meant as 0 to 1, however bright the light
 
 
 def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Picture:
@@ -41,10 +44,12 @@ def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Pictu
         raise UsageError(f"data_range must be above 0, not {data_range:g}")
     dtype = array.dtype.newbyteorder("=")
     if dtype.kind != "f" and dtype not in (np.uint8, np.uint16):
-        raise UsageError(f"an image is uint8, uint16 or floating, not {dtype}")
+        advice = {"b": ": use .astype(np.uint8) * 255", "i": _ADVICE, "u": _ADVICE}
+        fault = f"an image is uint8, uint16 or floating, not {dtype}"
+        raise UsageError(fault + advice.get(dtype.kind, ""))
     if dtype.kind == "f" and data_range is None:
         top = np.max(np.abs(array), where=np.isfinite(array), initial=0)
-        if top > 16:
+        if top > FAR_ABOVE_WHITE:
             raise UsageError(
                 f"a floating image is read as 0 to 1, but this one reaches {top:g}: "
                 "give data_range (the value of white, e.g. 255)"
@@ -78,6 +83,7 @@ def to_picture(
     x: Any,
     *,
     output: Path | None,
+    overwrite: bool = False,
     name: str,
     size: Callable[[int, int], Size],
     data_range: float | None,
@@ -85,6 +91,7 @@ def to_picture(
     """A picture, and the function that turns the larger picture back into the kind of `x`.
 
     output: where to write, for a path; beside the input with `name` added if None.
+    overwrite: whether that may be there already.
     size: from (height, width) to those of the larger picture.
 
     Warns (LossWarning) of all that a file held and the result will not.
@@ -94,6 +101,8 @@ def to_picture(
     """
     if output is not None and not isinstance(x, (str, Path)):
         raise UsageError("output is for paths: other results are given back, not written")
+    if overwrite and not isinstance(x, (str, Path)):
+        raise UsageError("overwrite is for paths: other results are given back, not written")
     if data_range is not None and not isinstance(x, np.ndarray):
         raise UsageError("data_range is for arrays: all else knows its own white")
     if isinstance(x, np.ndarray):
@@ -106,13 +115,15 @@ def to_picture(
     if isinstance(x, (str, Path)):
         path = Path(x)
         target = output or path.parent / f"{path.stem}{name}{path.suffix}"
-        if target.exists():
-            raise PictureError(f"{target}: exists already; give another output")
+        if target.exists() and not overwrite:
+            raise PictureError(f"{target}: exists already; give another output, or overwrite=True")
+        if target.exists() and target.samefile(path):
+            raise UsageError(f"{target}: the result would replace the input; give another output")
         picture = pictures.read(path)
         _check_fits(picture, pictures.format_of(target), size, str(path))
 
         def write(picture: Picture) -> Path:
-            pictures.write(picture, target)
+            pictures.write(picture, target, overwrite=overwrite)
             return target
 
         return picture, write

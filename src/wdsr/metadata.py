@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import struct
 
-_PRIVATE = rb"(?:GPS\w*|(?:Body|Lens|Camera)?SerialNumber)"
+# Names in whatever spelling: drones write GpsLatitude, and even GpsLongtitude.
+_PRIVATE = rb"(?i:GPS\w*|\w*SerialNumber|\w*Latitude|\w*Longt?itude)"
+_PRIVATE_TEXT = re.compile(rb"(?i)raw profile type|(?:[\w-]+:)?" + _PRIVATE)
 
 
 def xmp_updated(
@@ -39,10 +41,23 @@ def xmp_updated(
 
 
 def xmp_stripped(xmp: bytes) -> bytes:
-    """XMP without position (GPS) and serial numbers, in whatever namespace."""
+    """XMP without position (GPS) and serial numbers, in whatever namespace.
+
+    Empty if it is of another encoding than UTF-8, in which nothing is found.
+    """
+    if b"\0" in xmp:
+        return b""
     xmp = re.sub(rb"\s[\w-]+:" + _PRIVATE + rb"\s*=\s*(\"[^\"]*\"|'[^']*')", b"", xmp)
     element = rb"<([\w-]+:" + _PRIVATE + rb")\b[^>]*"
     return re.sub(element + rb"(?:/>|>.*?</\1\s*>)", b"", xmp, flags=re.DOTALL)
+
+
+def is_private_text(body: bytes) -> bool:
+    """Whether a text of PNG has a position or serial number, or a block that may hold them.
+
+    body: of the chunk; it begins with the name of the text.
+    """
+    return _PRIVATE_TEXT.match(body.partition(b"\0")[0]) is not None
 
 
 def profile_fault(profile: bytes, space: str) -> str | None:

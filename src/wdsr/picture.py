@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 MAX_PIXELS = 500_000_000  # that a header may declare: 1.5 GB of 8-bit RGB
+_BMP_BYTES = 2**32 - 1 - 54  # of pixels: the file's length is a number of 32 bits
 
 
 def format_of(path: Path) -> str:
@@ -75,6 +76,9 @@ def check_format(
         able = either(kind for kind, form in FORMATS.items() if form.max_side >= side)
         fault = f"{format} holds at most {most} pixels a side, not {width} x {height}"
         raise PictureError(f"{fault}; use {able}")
+    if format == "bmp" and (3 * width + 3) * height > _BMP_BYTES:
+        fault = f"bmp holds at most 4 GB, too little for {width} x {height}"
+        raise PictureError(f"{fault}; use png, tiff or ppm")
     if alpha and not FORMATS[format].alpha:
         able = either(kind for kind, form in FORMATS.items() if form.alpha)
         raise PictureError(f"{format} cannot hold transparency; use {able}")
@@ -154,7 +158,7 @@ def read(
     except PictureError as error:
         raise type(error)(f"{name}: {error}") from error
     except UndecodableError as error:
-        fault = f"cannot be decoded as {kind} ({' '.join(str(error).split())})"
+        fault = f"cannot be decoded as {kind} to the end ({' '.join(str(error).split())})"
         raise DamageError(f"{name}: {fault}; it is damaged, cut short or unusual") from error
     pages = (replace(page, format=kind) for page in picture.others)
     return replace(picture, format=kind, others=tuple(pages))

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,43 @@ def memory_free() -> int | None:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
+    return None
+
+
+class Others:
+    """What other programs take of the processor, from when this was made."""
+
+    def __init__(self) -> None:
+        self._began = self._clocks()
+
+    def share(self) -> float:
+        """0 to 1 of the cores this process may use; 0 where the system does not tell."""
+        wall, ours, all_ = (
+            now - then for now, then in zip(self._clocks(), self._began, strict=True)
+        )
+        return min(max((all_ - ours) / max(wall * _cores(), 1e-6), 0.0), 1.0)
+
+    @staticmethod
+    def _clocks() -> tuple[float, float, float]:
+        """Seconds: of the wall, of this process's threads, of all programs on our cores."""
+        ours = time.process_time()
+        busy = busy_seconds()
+        return time.perf_counter(), ours, ours if busy is None else busy
+
+
+def busy_seconds() -> float | None:
+    """Seconds that the cores this process may use have worked since the machine started.
+
+    Time that a virtual machine's host took from it counts too. None if unknown.
+    """
+    with suppress(OSError, ValueError, IndexError, AttributeError):
+        ticks = 0
+        cores = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+        for line in Path("/proc/stat").read_text().splitlines():
+            name, *counts = line.split()
+            if name in cores:  # user, nice, system, idle, waiting, irq, softirq, steal
+                ticks += sum(int(counts[at]) for at in (0, 1, 2, 5, 6, 7))
+        return ticks / os.sysconf("SC_CLK_TCK")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,83 +16,21 @@ from wdsr import backends, zoo
 from wdsr.backends import Backend
 from wdsr.blend import softened
 from wdsr.choose import Choice, candidates, choose
-from wdsr.color import extend_under_alpha, within_neighbours
+from wdsr.color import extend_under_alpha, is_neutral, within_neighbours
 from wdsr.consistent import back_projected
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
-from wdsr.kinds import to_picture
+from wdsr.kinds import FAR_ABOVE_WHITE, to_picture
 from wdsr.picture import Picture
 from wdsr.resize import resize
+from wdsr.target import Target, chain, fitting
 from wdsr.zoo import Model
 
 Anything = TypeVar("Anything")
 OnProgress = Callable[[int, int], None]  # (tiles done, tiles in all)
 
-LARGEST_SCALE = 64
+SMALLEST_TILE = 16  # pixels; with a halo of 10 that is 5 times the work, and 1 would be 441 times
 SMALL = 100_000  # pixels: up to here, compiling for int8 takes longer than int8 saves
-
-
-@dataclass(frozen=True)
-class Target:
-    """How large the result is to be: one of these, or width and height together."""
-
-    scale: float | None = None
-    width: int | None = None
-    height: int | None = None
-    max_side: int | None = None
-
-    def __post_init__(self) -> None:
-        sides = self.width is not None or self.height is not None
-        if [self.scale is not None, self.max_side is not None, sides].count(True) != 1:
-            raise UsageError("give one of scale, max-side, or width and/or height")
-        if self.scale is not None and not 1 <= self.scale <= LARGEST_SCALE:
-            raise UsageError(f"scale must be from 1 to {LARGEST_SCALE}, not {self.scale:g}")
-        for name in ("width", "height", "max_side"):
-            side = getattr(self, name)
-            if side is not None and side < 1:
-                raise UsageError(f"{name.replace('_', '-')} must be at least 1, not {side}")
-
-    @property
-    def suffix(self) -> str:
-        """What is added to a file's name: `_x4`, `_1920x1080`, `_w1920`, `_h1080`, `_max2048`."""
-        if self.scale is not None:
-            return f"_x{self.scale:g}"
-        if self.width and self.height:
-            return f"_{self.width}x{self.height}"
-        if self.max_side:
-            return f"_max{self.max_side}"
-        return f"_w{self.width}" if self.width else f"_h{self.height}"
-
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) of the result for a picture of this size.
-
-        Raises UsageError if that is smaller than the picture on either side, or
-        more than 64 times larger.
-        """
-        if self.scale is not None:
-            size = round(height * self.scale), round(width * self.scale)
-        elif self.width and self.height:
-            size = self.height, self.width
-        else:
-            factor = (
-                self.max_side / max(height, width)
-                if self.max_side
-                else self.width / width
-                if self.width
-                else (self.height or 0) / height
-            )
-            size = max(round(height * factor), 1), max(round(width * factor), 1)
-        if size[0] < height or size[1] < width:
-            raise UsageError(
-                f"{size[1]} x {size[0]} is smaller than the picture ({width} x {height}); "
-                "wdsr only enlarges"
-            )
-        if size[0] > LARGEST_SCALE * height or size[1] > LARGEST_SCALE * width:
-            raise UsageError(
-                f"{size[1]} x {size[0]} is more than {LARGEST_SCALE} times the picture "
-                f"({width} x {height})"
-            )
-        return size
 
 
 class Upscaler:
@@ -121,7 +59,9 @@ class Upscaler:
 
         model: as for `zoo.find`, or "auto": the classical or the photo model,
             chosen for each picture by a look at it (see `choose`).
-        tile: side of a tile's core in LR pixels; None chooses. The result is the same.
+        target: 4 times larger unless given, or as the model's name says (`wdsr-b-8-x2`).
+        tile: side of a tile's core in LR pixels, 16 or more; None chooses. The result is
+            the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
         deterministic: leave nothing to measurements: the same bytes on any machine
@@ -130,9 +70,11 @@ class Upscaler:
         consistent: afterwards move the result by as little as is needed so that,
             made small again, it is the input; see `wdsr.consistent`.
         """
-        for name, number in (("tile", tile), ("threads", threads)):
-            if number is not None and number < 1:
-                raise UsageError(f"{name} must be at least 1, not {number}")
+        for name, number, least in (("tile", tile, SMALLEST_TILE), ("threads", threads, 1)):
+            if number is not None and not isinstance(number, numbers.Integral):
+                raise UsageError(f"{name} must be a whole number or None, not {number!r}")
+            if number is not None and number < least:
+                raise UsageError(f"{name} must be at least {least}, not {number}")
         for name, choice, known in (
             ("backend", backend, ("auto", *backends.ENGINES)),
             ("precision", precision, backends.PRECISIONS),
@@ -140,7 +82,7 @@ class Upscaler:
             if choice not in known:
                 raise UsageError(f"no {name} {choice!r}: choose {', '.join(known)}")
         self.model = model
-        self.target = target or Target(scale=4)
+        self.target = fitting(model, target)
         self.tile = tile
         self.self_ensemble = self_ensemble
         if deterministic and precision == "auto":
@@ -164,6 +106,18 @@ class Upscaler:
                 self._model(model, scale)
         self._backends: dict[tuple[str, int, str, bool], Backend] = {}
 
+    def __repr__(self) -> str:
+        """Which model, how large, by which engine and in which precision, as far as it is known."""
+        loaded = self._backends.values()
+        engine = self._backend_name
+        if engine == "auto":
+            engine = (backends.installed() or ["none"])[0]
+        precision = sorted({backend.precision for backend in loaded}) or [
+            self._options["precision"]
+        ]
+        target = self.target.suffix.removeprefix("_")
+        return f"<Upscaler {self.model}, {target}, {engine}, {' and '.join(precision)}>"
+
     @property
     def hashes(self) -> dict[str, str]:
         """SHA-256 of every model that may be used."""
@@ -185,7 +139,12 @@ class Upscaler:
 
     @overload
     def upscale(
-        self, x: str | Path, *, output: str | Path | None = None, on_progress: OnProgress = ...
+        self,
+        x: str | Path,
+        *,
+        output: str | Path | None = None,
+        overwrite: bool = False,
+        on_progress: OnProgress = ...,
     ) -> Path: ...
     @overload
     def upscale(
@@ -196,6 +155,7 @@ class Upscaler:
         x: Any,
         *,
         output: str | Path | None = None,
+        overwrite: bool = False,
         data_range: float | None = None,
         on_progress: OnProgress = lambda *_: None,
     ) -> Any:
@@ -204,7 +164,10 @@ class Upscaler:
         x: a path (a new file is written beside it, or at `output`, and its path
             returned), bytes of a picture file, a PIL image, or an array of shape
             (H, W), (H, W, 1), RGB (H, W, 3) or with alpha (H, W, 2 or 4), of
-            uint8, uint16 or floats.
+            uint8, uint16 or floats. Integers are rounded and clipped; floats are
+            neither, so that a result may reach a little below 0 and above white.
+        overwrite: whether a file that has the result's name is replaced; else it
+            raises, before any work.
         data_range: the value of white in an array, if that is not 1 for floats or
             the largest value for integers: 4095 for 12 bits in a uint16.
 
@@ -214,6 +177,7 @@ class Upscaler:
         picture, back = to_picture(
             x,
             output=None if output is None else Path(output),
+            overwrite=overwrite,
             name=self.target.suffix,
             size=self.target.size,
             data_range=data_range,
@@ -257,11 +221,14 @@ class Upscaler:
 
     def _enlarge_page(self, job: _Job, tick: Callable[[], None]) -> Picture:
         page, size = job.page, job.size
-        _check_finite(page)
+        _check_values(page)
         colour, alpha = page.pixels, page.alpha
         if alpha is not None and not job.flat:
             colour = extend_under_alpha(colour, alpha)
+        neutral = is_neutral(colour)
+        colour = colour[..., :1] if neutral else colour
         pixels = self._enlarge(colour, job.passes, size, page.white, tick)
+        pixels = pixels.repeat(3, axis=2) if neutral else pixels
         if alpha is not None and job.flat:
             alpha = np.full(size, alpha.flat[0], alpha.dtype)
         elif alpha is not None:
@@ -285,13 +252,20 @@ class Upscaler:
         height, width, white: of the picture.
         model: instead of the one asked for; with "auto" the default one else.
         """
-        name = model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
-        wanted = self.target.size(height, width)
-        scale = max(wanted[0] / height, wanted[1] / width)
+        name = self._name(model)
         # 8 bits hide the rounding of bf16 and int8; 16 bits and floats do not.
         precision = self._options["precision"] if white == 255 else "float32"
         small = height * width < SMALL
-        return [self._backend(name, s, precision, small) for s in chain(scale, self._scales[name])]
+        return [self._backend(name, s, precision, small) for s in self.steps(height, width, model)]
+
+    def steps(self, height: int, width: int, model: str | None = None) -> list[int]:
+        """The scales of the `passes` that a picture of this size takes; loads nothing."""
+        wanted = self.target.size(height, width)
+        scale = max(wanted[0] / height, wanted[1] / width)
+        return chain(scale, self._scales[self._name(model)])
+
+    def _name(self, model: str | None) -> str:
+        return model or (zoo.DEFAULT_MODEL if self.model == zoo.AUTO else self.model)
 
     def _passes(self, picture: Picture) -> list[Backend]:
         name = self.choice(picture).model
@@ -350,7 +324,7 @@ class Upscaler:
 def load(
     model: str = zoo.DEFAULT_MODEL,
     *,
-    scale: float = 4,
+    scale: float | None = None,
     backend: str = "auto",
     precision: str = "auto",
     device: str = "auto",
@@ -364,14 +338,15 @@ def load(
 
     Example: `wdsr.load("wdsr-b-8", scale=4).upscale("photo.jpg")`
 
-    model: the name of a shipped model (`wdsr models` lists them) or the path
-        of an .onnx or .safetensors file that `wdsr export` or `wdsr import` wrote.
-    scale: 1 to 64, not necessarily whole.
+    model: the name of a shipped model (`wdsr models` lists them), maybe with its
+        scale, `wdsr-b-8-x4`; or the path of an .onnx or .safetensors file that
+        `wdsr export` or `wdsr import` wrote.
+    scale: 1 to 64, not necessarily whole. 4 unless given, or as the model's name says.
     The rest: see `Upscaler`.
     """
     return Upscaler(
         model,
-        Target(scale=scale),
+        None if scale is None else Target(scale=scale),
         backend=backend,
         precision=precision,
         device=device,
@@ -398,25 +373,6 @@ class _Job:
         return 1 if self.page.alpha is None or self.flat else 2
 
 
-def chain(scale: float, available: Sequence[int]) -> list[int]:
-    """The model scales whose product is the smallest that reaches `scale`; fewest passes first.
-
-    >>> chain(4, [2, 3, 4]), chain(2.5, [2, 3, 4]), chain(8, [2, 3, 4]), chain(1, [2])
-    ([4], [3], [4, 2], [])
-    """
-    if scale <= 1:
-        return []
-    deepest = max(math.ceil(math.log(scale, min(available)) - 1e-9), 1)
-    options = [
-        option
-        for length in range(1, deepest + 1)
-        for option in itertools.combinations_with_replacement(available, length)
-        if math.prod(option) >= scale - 1e-9
-    ]
-    best = min(options, key=lambda option: (math.prod(option), len(option)))
-    return sorted(best, reverse=True)
-
-
 def described(passes: Sequence[Backend]) -> str:
     """Models, engines and precisions, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
     steps = [
@@ -425,10 +381,18 @@ def described(passes: Sequence[Backend]) -> str:
     return "; ".join(steps) or "no model: the size stays"
 
 
-def _check_finite(picture: Picture) -> None:
+def _check_values(picture: Picture) -> None:
+    """Refuse floats that are no numbers, or so far above white that white is not 1."""
     for values in (picture.pixels, picture.alpha):
-        if values is not None and values.dtype.kind == "f" and not np.isfinite(values).all():
+        if values is None or values.dtype.kind != "f":
+            continue
+        if not np.isfinite(values).all():
             raise PictureError("the image holds NaN or infinite values: replace them first")
+        if (top := np.max(np.abs(values))) > FAR_ABOVE_WHITE:
+            raise PictureError(
+                f"floats are read as 0 to 1, but these reach {top:g}: divide them by the value "
+                "of white first (in Python, give an array and data_range)"
+            )
 
 
 def _no_larger(tile: int | None, height: int, width: int) -> int | None:

@@ -16,6 +16,7 @@ DEFAULT_MODEL = "wdsr-b-8"  # the classical one: for clean pictures, and in doub
 PHOTO_MODEL = "wdsr-photo"  # for real photographs; may not be shipped yet
 AUTO = "auto"  # one of the two, chosen for each picture
 SUFFIXES = (".onnx", ".safetensors")  # of model files
+CHECKPOINTS = (".pth", ".pt", ".h5")  # of other programs; `wdsr import` takes them
 MOST_BYTES = 2**29  # of a model file
 _PICKLES = (b"PK\x03\x04", *(b"\x80" + bytes([version]) for version in range(2, 6)))
 _WEIGHTS = resources.files("wdsr") / "weights"
@@ -52,19 +53,38 @@ def is_shipped(name: str) -> bool:
     return name in _catalogue()
 
 
+def split_title(name: str) -> tuple[str, int | None]:
+    """A shipped model's name, and the scale if one is added: `wdsr-b-8-x4` -> wdsr-b-8, 4.
+
+    Any other name comes back as it is.
+    """
+    base, _, scale = name.rpartition("-x")
+    if scale.isdecimal() and not is_shipped(name) and is_shipped(base):
+        return base, int(scale)
+    return name, None
+
+
 def scales(name: str) -> list[int]:
-    """The scales a shipped model has, or the one of a model file."""
+    """The scales of a shipped model, the one that its name ends with, or that of a model file."""
     if _is_path(name):
         return [read_model(Path(name)).card.scale]
     catalogue = _catalogue()
-    if name not in catalogue:
+    base, only = split_title(name)
+    if base not in catalogue:
+        if Path(name).suffix in CHECKPOINTS:
+            raise UsageError(f"{name}: a checkpoint; make a model file of it: wdsr import {name}")
         choice = " or ".join([*catalogue, "the path of an .onnx or .safetensors file"])
         raise UsageError(f"no model {name!r}: give {choice}")
-    return catalogue[name]
+    if only is not None and only not in catalogue[base]:
+        titles = " or ".join(f"{base}-x{scale}" for scale in catalogue[base])
+        raise UsageError(f"no model {name!r}: give {titles}")
+    return catalogue[base] if only is None else [only]
 
 
 def find(name: str, scale: int) -> Model:
     """A shipped model by name and scale, or a model file by path.
+
+    name: with or without the scale: `wdsr-b-8` or `wdsr-b-8-x4`.
 
     Raises UsageError if there is none of that name and scale, ModelError if
     the file is damaged (shipped files are checked against their sha256).
@@ -74,7 +94,7 @@ def find(name: str, scale: int) -> Model:
     if scale not in available:
         have = ", ".join(f"x{s}" for s in available)
         raise UsageError(f"model {name!r} has no x{scale}, only {have}")
-    return model or _shipped(name, scale)
+    return model or _shipped(split_title(name)[0], scale)
 
 
 def read_model(path: Path) -> Model:

@@ -15,7 +15,8 @@ from PIL import Image
 from wdsr import backends, picture, zoo
 from wdsr.picture import Picture
 from wdsr.resize import resize
-from wdsr.upscale import Target, Upscaler
+from wdsr.target import Target
+from wdsr.upscale import Upscaler
 
 Wdsr = Callable[..., Any]  # see conftest.py
 

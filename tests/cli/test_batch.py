@@ -7,7 +7,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import pytest
 from wdsr import picture as pictures
 from wdsr.batch import manifest, memory
 from wdsr.batch.plan import Naming, make_plan
-from wdsr.batch.watch import watch
-from wdsr.errors import UsageError
+from wdsr.errors import BackendError, UsageError
 
 Wdsr = Callable[..., Any]  # see conftest.py
 pytestmark = pytest.mark.usefixtures("nearest")
@@ -302,20 +301,74 @@ def test_limits_and_best_effort(wdsr: Wdsr) -> None:
     assert wdsr("upscale", "cut.png").code == 1
     ran = wdsr("upscale", "cut.png", "--best-effort")
     assert ran.code == 0
-    assert "taken all the same: cut.png: cannot be decoded" in ran.lines[0]
+    told = (
+        "taken all the same, the missing part grey or black: cut.png: cannot be decoded as png to"
+    )
+    assert told in ran.lines[0]
     assert pictures.read(Path("cut_x4.png")).width == 240
 
 
-def test_a_result_that_cannot_fit_is_refused(wdsr: Wdsr, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        (["-s", "4"], 2 * 36 * 24 * 3),  # of 9 x 6: the result, and the file
+        # Float samples at x2, and as many of the result as between and after the reduction.
+        (["-s", "1.5"], 14 * 9 * 3 + 4 * 3 * (18 * 12 + 2 * 14 * 9)),
+        (["-s", "8"], 72 * 48 * 3 + 4 * 3 * (36 * 24 + 72 * 48)),  # x4, then x2
+        (["-s", "2", "--consistent"], 18 * 12 * 3 + 4 * 3 * 4 * 18 * 12),
+    ],
+)
+def test_a_result_that_cannot_fit_is_refused(
+    wdsr: Wdsr, monkeypatch: pytest.MonkeyPatch, options: list[str], needed: int
+) -> None:
     save("a.png")
     monkeypatch.setattr(memory, "_SMALL", 0)
-    monkeypatch.setattr(memory, "free_memory", lambda: 36 * 24 * 3 * 2 - 1)
-    ran = wdsr("upscale", "a.png")
+    monkeypatch.setattr(memory, "free_memory", lambda: needed - 1)
+    ran = wdsr("upscale", "a.png", *options)
     assert (ran.code, len(ran.lines)) == (1, 1)
-    assert "a.png: the result of 36 x 24 needs about" in ran.err
-    monkeypatch.setattr(memory, "_SMALL", 0)
-    monkeypatch.setattr(memory, "free_memory", lambda: 36 * 24 * 3 * 2)
-    assert wdsr("upscale", "a.png").code == 0
+    assert "a.png: the result of " in ran.err
+    monkeypatch.setattr(memory, "free_memory", lambda: needed)
+    assert wdsr("upscale", "a.png", *options).code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [(ValueError("odd\nthing"), "please report"), (BackendError("the GPU is gone"), "GPU is gone")],
+)
+def test_a_fault_of_ours_or_of_the_engine_costs_one_file(
+    wdsr: Wdsr, nearest: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, word: str
+) -> None:
+    for seed in range(4):
+        save(f"in/{seed}.png", seed)
+    run = nearest.run
+
+    def fail(self: Any, batch: Any) -> Any:
+        if nearest.runs == 2:
+            nearest.runs += 1
+            raise error
+        return run(self, batch)
+
+    monkeypatch.setattr(nearest, "run", fail)
+    ran = wdsr("upscale", "in", "-o", "out")
+    assert ran.code == 1
+    assert sorted(tree("out")) == ["0_x4.png", "1_x4.png", "3_x4.png"]
+    (line,) = [line for line in ran.lines if word in line]
+    assert line.startswith("wdsr: in/2.png: ")
+    monkeypatch.setattr(nearest, "run", run)
+    assert wdsr("upscale", "in", "-o", "out", "--resume").code == 0
+
+
+def test_an_engine_that_never_works_ends_the_run(
+    wdsr: Wdsr, nearest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Any, batch: Any) -> Any:
+        raise BackendError("no such device")
+
+    monkeypatch.setattr(nearest, "run", fail)
+    for seed in range(4):
+        save(f"in/{seed}.png", seed)
+    ran = wdsr("upscale", "in", "-o", "out")
+    assert (ran.code, ran.lines) == (1, ["wdsr: no such device"])
 
 
 def test_a_result_that_cannot_be_read_again_is_not_kept(
@@ -328,73 +381,3 @@ def test_a_result_that_cannot_be_read_again_is_not_kept(
     assert ran.code == 1
     assert "a_x4.png: was written but cannot be read again" in ran.err
     assert list(tree(".")) == ["a.png"]
-
-
-# Watching
-
-
-class _Enough(Exception):  # noqa: N818
-    pass
-
-
-def looks(steps: Sequence[Callable[[], object]], naming: Naming) -> Iterator[list[str]]:
-    """Names of the jobs that come between looks; after each look, the next step is done."""
-    waiting = iter(steps)
-
-    def sleep(_: float) -> None:
-        step = next(waiting, None)
-        if step is None:
-            raise _Enough
-        step()
-
-    found: list[str] = []
-    try:
-        for job in watch([Path("in")], naming, sleep=sleep):
-            if job is None:
-                yield found
-                found = []
-            else:
-                found.append(job.source.name)
-    except _Enough:
-        return
-
-
-def test_watching(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    save("in/a.png")
-    nothing = lambda: None  # noqa: E731
-    steps = [
-        nothing,
-        lambda: save("in/new.png"),
-        lambda: save("in/new.png", 5, 50),  # still growing
-        nothing,
-        lambda: save("in/a.png", 7, 8),
-        nothing,
-        lambda: shutil.rmtree("in"),
-        lambda: save("in/back.png"),
-        nothing,
-    ]
-    seen = list(looks(steps, Naming(Path("out"), "_x4")))
-    assert seen == [[], ["a.png"], [], [], ["new.png"], [], ["a.png"], [], [], ["back.png"]]
-
-
-def test_the_command_watches_until_it_is_interrupted(
-    wdsr: Wdsr, monkeypatch: pytest.MonkeyPatch, nearest: Any
-) -> None:
-    save("in/a.png")
-    nothing: Callable[[], object] = lambda: None  # noqa: E731
-    steps = iter([nothing, lambda: save("in/b.png"), nothing, nothing])
-
-    def sleep(_: float) -> None:
-        try:
-            next(steps)()
-        except StopIteration:
-            raise KeyboardInterrupt from None
-
-    monkeypatch.setattr("wdsr.batch.watch.time.sleep", sleep)
-    monkeypatch.setattr(watch, "__kwdefaults__", {"seconds": 1.0, "sleep": sleep})
-    ran = wdsr("upscale", "in", "-o", "in", "--watch")  # results are not watched
-    assert ran.code == 130
-    assert sorted(tree("in")) == ["a.png", "a_x4.png", "b.png", "b_x4.png"]
-    assert nearest.runs == 2
-    assert wdsr("upscale", "in/a.png", "--watch").code == 2

@@ -16,6 +16,7 @@ from wdsr import stream
 @pytest.fixture(autouse=True)
 def _rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WDSR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("wdsr.processor.busy_seconds", lambda: None)  # others may be busy
     monkeypatch.setattr("wdsr.inference.AUTO_SIDE", 32)  # measured in no time
 
 

@@ -64,6 +64,8 @@ def test_bicubic(wdsr: Wdsr, hr: Path) -> None:
     ran = wdsr(*call)
     assert ran.code == 1
     assert ran.lines == [f"wdsr: mean PSNR is {expected:.3f} dB, expected {within} +- 0.01"]
+    ran = wdsr(*call, "--tolerance", "-1")
+    assert (ran.code, ran.lines) == (2, ["wdsr: --tolerance must be 0 or more, not -1.0"])
 
 
 def test_models_stand_beside_bicubic(wdsr: Wdsr, hr: Path, nearest: Any) -> None:
@@ -142,7 +144,9 @@ def test_bad_pictures(wdsr: Wdsr, hr: Path) -> None:
     assert ran.lines[0] == "wdsr: left out 1:"
     assert "deep.png" in ran.lines[1]
     assert "mean of 2" in ran.out.decode()
-    assert "deep.png" in json.loads(Path("a.json").read_text())["skipped"][0]
+    record = json.loads(Path("a.json").read_text())
+    assert "deep.png" in record["skipped"][0]
+    assert record["command"].endswith("-n bicubic --skip-bad")
     # One method's bad picture is left out for all, so that means stay comparable.
     Path("sr").mkdir()
     for name in ("chelsea", "coffee", "deep"):

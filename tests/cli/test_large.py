@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from wdsr import isolation, stream
+from wdsr import formats, isolation, stream
 from wdsr import picture as pictures
 from wdsr.batch import large
+from wdsr.formats import rows
 
 Wdsr = Callable[..., Any]  # see conftest.py
 pytestmark = pytest.mark.usefixtures("nearest")
@@ -26,18 +28,24 @@ def noise(monkeypatch: pytest.MonkeyPatch) -> np.ndarray[Any, Any]:
 
 
 @pytest.fixture
-def streamed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The files that a decoder of this process has seen."""
-    seen: list[Path] = []
-    header, opened = stream.header, stream.opened
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What workers were asked, and what decoders of this process have opened, in order."""
+    steps: list[str] = []
 
-    def see_header(source: Path) -> stream.Header:
-        seen.append(source)
-        return header(source)
+    def watch(owner: object, name: str, word: str) -> None:
+        honest = getattr(owner, name)
 
-    monkeypatch.setattr(stream, "header", see_header)
-    monkeypatch.setattr(stream, "opened", lambda source, kind: opened(source, kind))
-    return seen
+        def step(*arguments: Any, **options: Any) -> Any:
+            steps.append(word or str(arguments[1]))
+            return honest(*arguments, **options)
+
+        monkeypatch.setattr(owner, name, step)
+
+    watch(isolation.Worker, "ask", "")
+    watch(formats, "codec", "HERE")
+    for name in ("look", "walk", "opened"):
+        watch(rows, name, "HERE")
+    return steps
 
 
 def save(name: str, pixels: np.ndarray[Any, Any]) -> Path:
@@ -47,30 +55,48 @@ def save(name: str, pixels: np.ndarray[Any, Any]) -> Path:
 
 
 def test_a_large_picture_is_tried_then_enlarged(
-    wdsr: Wdsr, noise: np.ndarray[Any, Any], streamed: list[Path], monkeypatch: pytest.MonkeyPatch
+    wdsr: Wdsr, noise: np.ndarray[Any, Any], seen: list[str]
 ) -> None:
-    tasks: list[str] = []
-    ask = isolation.Worker.ask
-
-    def see(self: isolation.Worker, task: str, *rest: Any) -> Any:
-        tasks.append(task)
-        return ask(self, task, *rest)
-
-    monkeypatch.setattr(isolation.Worker, "ask", see)
     save("a.png", noise)
+    seen.clear()
     assert wdsr("upscale", "a.png").code == 0
+    # A worker has read all of it before a decoder of this process sees it; "look" is the result's.
+    assert seen == ["header", "look", "walk", "HERE", "look"]
     expected = noise.repeat(4, 0).repeat(4, 1)
     np.testing.assert_array_equal(pictures.read(Path("a_x4.png")).pixels, expected)
-    assert tasks == ["walk", "verify"]  # of the input, and of the result's header
-    assert streamed == [Path("a.png")]
 
 
 def test_an_ordinary_picture_meets_no_decoder_of_ours(
-    wdsr: Wdsr, noise: np.ndarray[Any, Any], streamed: list[Path]
+    wdsr: Wdsr, noise: np.ndarray[Any, Any], seen: list[str]
 ) -> None:
     save("a.png", noise[:30])
+    seen.clear()
     assert wdsr("upscale", "a.png").code == 0
-    assert streamed == []
+    assert seen == ["header", "read", "HERE", "size"]  # the one here encodes
+
+
+@pytest.mark.parametrize("kind", ["webp", "avif", "heic", "jxl", "bmp", "ppm", "gif"])
+def test_a_large_picture_that_cannot_be_read_by_rows_is_read_in_a_worker(
+    wdsr: Wdsr, noise: np.ndarray[Any, Any], seen: list[str], kind: str
+) -> None:
+    Path(f"a.{kind}").write_bytes(pictures.encode(pictures.Picture(noise), kind))
+    seen.clear()
+    assert wdsr("upscale", f"a.{kind}", "-f", "png").code == 0
+    assert seen == ["header", "look", "read", "HERE", "size"]
+    assert pictures.read(Path("a_x4.png")).width == 200
+
+
+def test_private_things_of_a_large_picture_are_left_out(
+    wdsr: Wdsr, noise: np.ndarray[Any, Any]
+) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "a camera"
+    exif.get_ifd(0x8769)[0xA431] = "SER-1"
+    Image.fromarray(noise).save("a.jpg", exif=exif)
+    for options, kept in ((["--strip-private"], False), ([], True)):
+        assert wdsr("upscale", "a.jpg", "-y", *options).code == 0
+        data = Path("a_x4.jpg").read_bytes()
+        assert (b"a camera" in data, b"SER-1" in data) == (True, kept)
 
 
 @pytest.mark.parametrize("where", [0.3, 0.95])
@@ -81,7 +107,7 @@ def test_a_damaged_large_picture_is_refused_before_the_work(
     Path("a.png").write_bytes(data[: int(len(data) * where)])
     ran = wdsr("upscale", "a.png")
     assert (ran.code, len(ran.lines), nearest.runs) == (1, 1, 0)
-    assert "a.png: cannot be decoded as png" in ran.err
+    assert "a.png: cannot be decoded" in ran.err
     assert not Path("a_x4.png").exists()
     assert wdsr("upscale", "a.png", "--best-effort").code == 0
 

@@ -49,6 +49,15 @@ def test_info_of_a_shipped_model_is_its_card(wdsr: Wdsr, title: str) -> None:
     assert wdsr("info", "mine.onnx").out == ran.out
 
 
+def test_info_of_a_name_without_a_scale_is_all_its_cards(wdsr: Wdsr) -> None:
+    ran = wdsr("info", zoo.DEFAULT_MODEL)
+    assert (ran.code, ran.err) == (0, "")
+    titles = [f"{card['name']}-x{card['scale']}" for card in json.loads(ran.out)]
+    assert titles == [f"{zoo.DEFAULT_MODEL}-x{scale}" for scale in zoo.scales(zoo.DEFAULT_MODEL)]
+    for title, card in zip(titles, json.loads(ran.out), strict=True):
+        assert json.loads(wdsr("info", title).out) == card
+
+
 def test_info_says_that_a_halo_is_large(wdsr: Wdsr) -> None:
     model = zoo.find("wdsr-b-8", 2)
     card = dataclasses.replace(model.card, halo=36)
@@ -89,7 +98,8 @@ def test_a_file_called_like_a_model_is_a_file(wdsr: Wdsr) -> None:
 @pytest.mark.parametrize(
     ("argument", "code", "words"),
     [
-        (zoo.DEFAULT_MODEL, 2, f"{zoo.DEFAULT_MODEL}-x2"),  # at which scale?
+        (f"{zoo.DEFAULT_MODEL}-x7", 2, f"{zoo.DEFAULT_MODEL}-x2 or "),
+        ("nope-model", 1, "no such file, and no such model: `wdsr models`"),
         ("missing.png", 1, "missing.png"),
         ("missing.onnx", 1, "missing.onnx"),
         ("letter.png", 1, "letter.png"),

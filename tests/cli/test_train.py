@@ -68,26 +68,28 @@ def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
     assert Path("runs/first/log.csv").read_text().splitlines() == log
 
     Path("facts.json").write_text(json.dumps({"licence": "CC0-1.0", "data": "noise"}))
-    export = ["export", "runs/first", "-o", "models", "--name", "tiny", "--facts", "facts.json"]
-    ran = wdsr(*export, "--score", "noise=hr", "--valid", "hr")
+    export = ["export", "runs/first", "-o", "models", "--name", "tiny-x2-tune"]
+    ran = wdsr(*export, "--facts", "facts.json", "--score", "noise=hr", "--valid", "hr")
     assert ran.code == 0
-    assert "models/tiny-x2.onnx" in ran.out.decode()
-    card = json.loads(wdsr("info", "models/tiny-x2.onnx").out)
-    assert (card["name"], card["scale"], card["licence"]) == ("tiny", 2, "CC0-1.0")
+    assert "models/tiny-tune-x2.onnx" in ran.out.decode()
+    card = json.loads(wdsr("info", "models/tiny-tune-x2.onnx").out)
+    assert (card["name"], card["scale"], card["licence"]) == ("tiny-tune", 2, "CC0-1.0")
     assert card["training"]["recipe"]["network"]["filters"] == 8
     assert card["training"]["steps_done"] == 4
     assert set(card["training"]["parity_db"]) == {"openvino", "onnxruntime", "torch"}
     assert max(card["training"]["parity_db"].values()) <= 0.001
     assert card["scores"]["classical"]["noise"]["pictures"] == 2
 
-    ran = wdsr("upscale", "-v", "hr/0.png", "-s", "3", "-n", "models/tiny-x2.onnx", "-o", "0.png")
+    ran = wdsr(
+        "upscale", "-v", "hr/0.png", "-s", "3", "-n", "models/tiny-tune-x2.onnx", "-o", "0.png"
+    )
     assert ran.code == 0
-    assert ran.err.count("tiny-x2, ") == 2  # x2 twice, then down to x3
+    assert ran.err.count("tiny-tune-x2, ") == 2  # x2 twice, then down to x3
     with Image.open("0.png") as image:
         assert image.size == (96, 96)
 
     # What is there can be begun from.
-    more = [*train, "-o", "runs/more", "--steps", "1", "--start", "models/tiny-x2.onnx"]
+    more = [*train, "-o", "runs/more", "--steps", "1", "--start", "models/tiny-tune-x2.onnx"]
     assert wdsr(*more).code == 0
     # A run folder holds one recipe.
     ran = wdsr(*train, "-o", "runs/first", "--learning-rate", "0.5")

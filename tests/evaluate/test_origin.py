@@ -61,6 +61,12 @@ def test_an_lr_from_elsewhere_has_no_name() -> None:
     assert 25 < found.distance < 45
 
 
+def test_the_lr_of_another_picture_is_suspected() -> None:
+    found = origin(HR, resize(HR[::-1, ::-1].copy(), scale=1 / 4), 4)
+    assert not found.fits
+    assert "of the same picture?" in str(warning([found]))
+
+
 def test_a_flat_picture_proves_nothing() -> None:
     flat = np.full((80, 80, 3), 99, np.uint8)
     assert origin(flat, flat[::4, ::4], 4).fits
@@ -80,7 +86,7 @@ def test_one_line_of_warning() -> None:
     assert "40.3 dB" in told
     assert "most likely by Pillow BOX" in told
     assert "do not compare" in told
-    assert "nor by any" in str(warning([unknown]))
+    assert "nor by any resizer known here (compressed?)" in str(warning([unknown]))
     kin = Origin(False, "Pillow BICUBIC", 55)
     assert (kin.harmful, bad.harmful, good.harmful) == (False, True, False)
     assert "differ a little" in str(warning([kin, good]))

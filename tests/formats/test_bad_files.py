@@ -113,6 +113,7 @@ BAD = {
     "cut webp frames": (frames("WEBP")[:-100], "as webp "),
     "cut png frames": (frames("PNG")[:-100], "as png "),
     "deep png frames": (png_declaring(8, 8, 16, chunk(b"acTL", bytes(8))), "16 bits"),
+    "lab": (tiff(noise(8, 9, 3), photometric="cielab"), "is Lab"),
     "signed": (tiff(noise(8, 9).astype(np.int16)), "short"),
     "32 bits": (tiff(noise(8, 9).astype(np.uint32)), "uint"),
     "double": (tiff(noise(8, 9).astype(np.float64)), "as tiff "),

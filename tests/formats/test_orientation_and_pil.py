@@ -132,7 +132,11 @@ def test_pillow_images_come_back_in_their_mode(mode: str) -> None:
 )
 def test_other_pillow_modes(mode: str, wanted: str) -> None:
     image = Image.fromarray(noise(9, 11, 4)).convert("RGB" if mode in ("1", "P") else "RGBA")
-    image = image.convert("L").convert("I") if mode == "I" else image.convert(mode)
+    if mode == "I":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.int32) * 257)
+    else:
+        image = image.convert(mode)
+    assert image.mode == mode
     back = to_pil(from_pil(image))
     assert back.mode == wanted
     np.testing.assert_array_equal(
@@ -159,11 +163,26 @@ def test_pillow_images_keep_an_opaque_alpha_and_are_turned_upright() -> None:
     assert to_pil(turned).getexif()[MAKE] == "a camera"
 
 
-@pytest.mark.parametrize("image", [Image.new("LAB", (3, 2)), Image.new("I", (3, 2), -1)])
-def test_pillow_images_that_are_refused(image: Image.Image) -> None:
-    with pytest.raises(PictureError) as error:
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (Image.new("LAB", (3, 2)), "convert the image to RGB"),
+        (Image.new("CMYK", (3, 2)), "by its path or its bytes"),
+        (Image.new("I", (3, 2), -1), "outside 0..65535"),
+        (Image.new("I", (3, 2), 255), "end at 255 may have 8 or 16 bits"),
+    ],
+)
+def test_pillow_images_that_are_refused(image: Image.Image, words: str) -> None:
+    with pytest.raises(PictureError, match=words) as error:
         from_pil(image)
     only_line(error)
+
+
+def test_what_is_advised_for_pillows_mode_i_works() -> None:
+    image = Image.new("I", (3, 2), 255)
+    assert from_pil(image.convert("L")).pixels.dtype == np.uint8
+    assert from_pil(image.convert("I;16")).pixels.max() == 255
+    assert from_pil(image.convert("I;16")).pixels.dtype == np.uint16
 
 
 def test_deep_colour_is_rounded_for_pillow() -> None:

@@ -135,6 +135,15 @@ def test_palette_with_transparency(kind: str) -> None:
     np.testing.assert_array_equal(picture.pixels[seen], np.asarray(image.convert("RGB"))[seen])
 
 
+def test_the_shape_that_tifffile_notes_is_left_out_and_a_description_is_kept() -> None:
+    for told, kept in ({}, False), ({"description": "a leaf", "metadata": None}, True):
+        file = io.BytesIO()
+        tifffile.imwrite(file, noise(9, 11, 3), photometric="rgb", **told)
+        large = read(encode(read(file.getvalue()).enlarged(noise(18, 22, 3), None), "tiff"))
+        assert (b"a leaf" in (large.exif or b"")) == kept
+        assert b"shape" not in (large.exif or b"")
+
+
 def test_opaque_alpha_of_a_file_is_left_out() -> None:
     image = Image.fromarray(noise(9, 11, 3))
     assert read(saved(image.convert("RGBA"), "PNG")).alpha is None

@@ -12,6 +12,7 @@ import numpy as np
 
 from wdsr import zoo
 from wdsr.backends import Batch, Precision, engine_errors, int8_of
+from wdsr.errors import BackendError
 from wdsr.processor import processor, recall, remember
 from wdsr.zoo import Model
 
@@ -35,7 +36,7 @@ else:
             "openvino.tools.ovc"
         ).convert_model(*args, **options)
 
-__all__ = ["OpenVINOBackend", "create", "ops", "ov"]
+__all__ = ["OpenVINOBackend", "create", "devices", "ops", "ov"]
 
 _HINTS = {"float32": "f32", "bf16": "bf16", "int8": "f32"}  # of the layers that stay in float
 
@@ -105,10 +106,26 @@ def _with_bytes(network: ov.Model, value_range: tuple[float, float]) -> ov.Model
 def create(model: Model, *, precision: str, device: str, threads: int | None) -> OpenVINOBackend:
     """Called by `wdsr.backends.create`."""
     device = "CPU" if device == "auto" else device.upper()
+    _check_device(device)
     chosen = _quickest(model, device, threads) if precision == "auto" else precision
     if chosen == "int8":
         return OpenVINOBackend(int8_of(model), "int8", device, threads)
     return OpenVINOBackend(model, "bf16" if chosen == "bf16" else "float32", device, threads)
+
+
+def devices() -> list[str]:
+    """What OpenVINO can compute on here, e.g. `["CPU", "GPU"]`."""
+    return list(ov.Core().available_devices)
+
+
+def _check_device(device: str) -> None:
+    """Its own message, of a library it cannot load, is no help."""
+    kind = device.partition(":")[0].partition(".")[0]  # GPU.1 is a GPU, AUTO:GPU,CPU chooses
+    if kind not in ("CPU", "AUTO", "HETERO", "MULTI"):
+        there = devices()
+        if not any(name.partition(".")[0] == kind for name in there):
+            fault = f"OpenVINO finds no device {device!r} here, only {', '.join(there)}"
+            raise BackendError(f"{fault}; `wdsr doctor` tells what this machine has")
 
 
 def _quickest(model: Model, device: str, threads: int | None) -> str:

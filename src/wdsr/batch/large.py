@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import mmap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from wdsr import isolation, stream
 from wdsr import picture as pictures
 from wdsr.batch.memory import give_back_at_once
-from wdsr.errors import DamageError, PictureError, UsageError
-from wdsr.headers import Header, Limits, check_header
+from wdsr.errors import PictureError, UsageError
+from wdsr.formats import rows
+from wdsr.headers import Header, Limits
 from wdsr.upscale import described
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _HELD_KINDS: tuple[stream.Kind, ...] = ("png", "jpeg")
 class Flow:
     """A picture that is enlarged row by row, so that its result is never held."""
 
-    picture: stream.Source
+    facts: Picture  # all that is to be carried; of a large one, the pixels take no room
     backend: Backend
     kind: stream.Kind
     tile: int | None
@@ -50,30 +51,34 @@ class Flow:
             return None
         if stream.row_plan(source, backend, upscaler.tile).core[0] >= source.height:
             return None
-        return cls(source, backend, kind, upscaler.tile, upscaler.self_ensemble)
+        return cls(picture, backend, kind, upscaler.tile, upscaler.self_ensemble)
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) before."""
-        return self.picture.width, self.picture.height
+        return self.facts.width, self.facts.height
 
     @property
     def result(self) -> tuple[int, int]:
         """(width, height) after."""
         scale = self.backend.card.scale
-        return self.picture.width * scale, self.picture.height * scale
+        return self.facts.width * scale, self.facts.height * scale
 
     @property
     def engine(self) -> str:
         """Model, engine and precision."""
         return described([self.backend])
 
+    def opened(self) -> stream.Source:
+        """The pixels, to be read from the top."""
+        return stream.Held(self.facts)
+
     def write(
         self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
     ) -> None:
         """Enlarge into a file. Raises PictureError if that fails."""
         stream.enlarge_into(
-            self.picture,
+            self.opened(),
             part,
             self.backend,
             self.kind,
@@ -93,8 +98,10 @@ class Flow:
 class Large(Flow):
     """One that is too large for memory: decoded here, once a worker has tried it."""
 
-    picture: stream.Opened
     source: Path
+    header: Header
+    seen: rows.Look
+    walked: rows.Walk = dataclasses.field(default_factory=rows.Walk)  # by a worker
 
     @classmethod
     def of(
@@ -105,10 +112,12 @@ class Large(Flow):
         *,
         limits: Limits | None = None,
         pyramid: bool = False,
+        strip_private: bool = False,
     ) -> Large | None:
         """If the result is large, or a pyramid is wanted, and the picture is of the plain kind.
 
-        kind: format of the result.
+        kind: format of the result. No decoder of this process sees the file.
+        strip_private: as for `isolation.read`.
 
         Raises LimitError for a header that declares too much, UsageError and
         PictureError for a pyramid that cannot be made.
@@ -116,20 +125,22 @@ class Large(Flow):
         if pyramid and kind != "tiff":
             raise UsageError("only TIFF holds a pyramid: give the result a name like .tif")
         limits = limits or Limits()
-        if kind not in stream.KINDS or not _may_be(upscaler, source, limits, pyramid):
+        if kind not in stream.KINDS or not _may_be(source, limits, pyramid):
             return None
-        # From here on a decoder of ours sees the file: only now, as few files get here.
-        head = stream.header(source)
-        height, width = upscaler.target.size(head.height, head.width)
-        if height * width < stream.LARGE and not pyramid:
+        header = isolation.header(source, limits=limits)
+        if not pyramid and not _is_large(upscaler, header.height, header.width):
             return None
+        seen = isolation.look(source, header, limits=limits, strip_private=strip_private)
+        if not pyramid and not _is_large(upscaler, seen.height, seen.width):
+            return None
+        height, width = upscaler.target.size(seen.height, seen.width)
         pictures.check_format(kind, height, width)
-        passes = upscaler.passes(head.height, head.width, head.white)
+        passes = upscaler.passes(seen.height, seen.width, seen.white)
         if len(passes) == 1 and not upscaler.self_ensemble and not upscaler.consistent:
             scale = passes[0].card.scale
-            whole = (height, width) == (head.height * scale, head.width * scale)
-            if whole and (picture := stream.opened(source, head.kind)):
-                return cls(picture, passes[0], kind, upscaler.tile, False, source)
+            whole = (height, width) == (seen.height * scale, seen.width * scale)
+            if whole and (facts := seen.plain):
+                return cls(facts, passes[0], kind, upscaler.tile, False, source, header, seen)
         if pyramid:
             raise PictureError(
                 f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
@@ -145,24 +156,21 @@ class Large(Flow):
     @property
     def lost(self) -> list[str]:
         """What the result will not hold, a line each."""
-        return stream.carried(self.picture, self.kind) + pictures.noted(self.picture.facts)
+        return stream.carried(self.facts, self.kind) + pictures.noted(self.facts)
 
-    def without_private(self) -> Large:
-        """Without position and serial numbers."""
-        self.picture.facts = self.picture.facts.without_private()
-        return self
-
-    def rehearse(self, limits: Limits) -> None:
+    def rehearsed(self, limits: Limits) -> Large:
         """Let a worker decode all of it and keep nothing. Raises as `isolation.read` does."""
-        width, height = self.size
-        header = Header(width=width, height=height)
-        if isolation.walk(self.source, str(self.source), header, limits) != (height, width):
-            raise DamageError(f"{self.source}: is not the picture it was a moment ago; try again")
+        walked = isolation.walk(self.source, self.seen, self.header, limits=limits)
+        return dataclasses.replace(self, walked=walked)
 
     def digest(self) -> bytes:
         """SHA-256 of the file."""
         with self.source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
+
+    def opened(self) -> stream.Source:
+        """The pixels, as they are decoded."""
+        return rows.opened(self.source, self.seen, self.walked)
 
     def write(
         self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
@@ -195,19 +203,16 @@ def flowing(
 _LEAST_BYTES = 1_000_000
 
 
-def _may_be(upscaler: Upscaler, source: Path, limits: Limits, pyramid: bool) -> bool:
-    """Whether a file deserves a closer look, by its header, which is read without a decoder.
-
-    Raises LimitError.
-    """
+def _may_be(source: Path, limits: Limits, pyramid: bool) -> bool:
+    """Whether a file deserves a closer look, by its length."""
     if not source.is_file():
         return False
     length = source.stat().st_size
-    if length > limits.bytes or length == 0 or (length < _LEAST_BYTES and not pyramid):
+    return 0 < length <= limits.bytes and (length >= _LEAST_BYTES or pyramid)
+
+
+def _is_large(upscaler: Upscaler, height: int, width: int) -> bool:
+    if not height or not width:  # it does not say
         return False
-    with source.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        header = check_header(data, str(source), limits)  # type: ignore[arg-type]
-    if not header.pixels or pyramid:
-        return pyramid
-    height, width = upscaler.target.size(header.height, header.width)
+    height, width = upscaler.target.size(height, width)
     return height * width >= stream.LARGE

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wdsr.batch.manifest import results_in
@@ -58,10 +59,11 @@ class Naming:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, and the subfolders that could not be looked into."""
+    """What is to be done, the subfolders that could not be looked into, and what was no picture."""
 
     jobs: list[Job]
     faults: list[FileError]
+    left_out: Counter[str] = field(default_factory=Counter)  # files of folders, by the reason
 
 
 def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> Plan:
@@ -85,17 +87,26 @@ def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> 
     )
     if output == STREAM and not one:
         raise UsageError("stdout takes one picture: give one input, or an output folder")
-    if output is not None and not into_file and output.is_file():
-        raise UsageError(f"{output}: is a file; give a folder for the results")
+    if output is not None and not into_file and not output.is_dir():
+        if output.exists():
+            raise UsageError(f"{output}: is a file; give a folder for the results")
+        if output.suffix.lower() in READABLE_SUFFIXES:
+            there = (
+                f"there are {len(sources)} inputs"
+                if len(sources) > 1
+                else f"{sources[0]} is a folder"
+            )
+            raise UsageError(f"{output} is a file name, but {there}; give a folder")
     jobs: list[Job] = []
     faults: list[FileError] = []
+    left_out: Counter[str] = Counter()
     for source in sources:
         if source == STREAM and output is not None and not into_file:
             raise UsageError("stdin has no name: give -o a file to write, or - for stdout")
         if source == STREAM or into_file:
             jobs.append(Job(str(source), str(output or STREAM)))
         elif source.is_dir():
-            jobs += _folder(source, naming, faults)
+            jobs += _folder(source, naming, faults, left_out)
         else:
             folder = output or source.parent
             target = str(folder / _result(source.name, naming))
@@ -104,10 +115,12 @@ def make_plan(sources: list[Path], naming: Naming, *, lenient: bool = False) -> 
     if not jobs:
         raise PictureError("no pictures but those in the output folder")
     jobs = list(dict.fromkeys(jobs))  # a file named twice is one file
-    return Plan(_checked(jobs, lenient), faults)
+    return Plan(_checked(jobs, lenient), faults, left_out)
 
 
-def _folder(source: Path, naming: Naming, faults: list[FileError]) -> list[Job]:
+def _folder(
+    source: Path, naming: Naming, faults: list[FileError], left_out: Counter[str]
+) -> list[Job]:
     """The jobs of a folder, without earlier results in the folder they go to."""
 
     def failed(error: OSError) -> None:
@@ -122,6 +135,7 @@ def _folder(source: Path, naming: Naming, faults: list[FileError]) -> list[Job]:
         include=naming.include,
         exclude=naming.exclude,
         on_error=failed,
+        left_out=left_out,
     )
     below, above = results.resolve(), source.resolve()
     if below == above:
@@ -186,7 +200,7 @@ def _checked(jobs: list[Job], lenient: bool) -> list[Job]:
 def _clash(job: Job, source: str | None, maker: str) -> str:
     """What is wrong with a job whose target is the input `source`, or is made of `maker` too."""
     if source == job.source_name:
-        return f"{source}: would replace the input; give -o or a --suffix"
+        return f"{source}: the result would replace the input; give it another name"
     if source is not None:
         return (
             f"{source}: is an input, and the result of {job.source_name} would replace it; "

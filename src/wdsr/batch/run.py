@@ -24,8 +24,10 @@ from wdsr.batch.results import Results, unwritable
 from wdsr.batch.settings import Outcome, Settings, Size
 from wdsr.consistent import measured
 from wdsr.errors import (
+    BackendError,
     DamageError,
     LimitError,
+    ModelError,
     PictureError,
     UsageError,
     WdsrError,
@@ -82,6 +84,7 @@ class Batch:
         self._on_outcome, self._on_tile = on_outcome, on_tile
         self._alone = False
         self._writing: deque[Future[Outcome]] = deque()
+        self._proven = False  # once the engine has enlarged something
         self._results = Results(self._key, overwrite=settings.overwrite, resume=settings.resume)
 
     def run(self, jobs: Iterable[Job | None], at_once: int = 1) -> None:
@@ -99,12 +102,14 @@ class Batch:
                     if reading is not None:
                         work = self._enlarge(reading.result())
                         self._writing.append(pool.submit(self._write, work))
-                    self._tell(wait_for=0 if reading is None else at_once - 1)
-                self._tell(wait_for=0)
+                        self._tell(wait_for=at_once - 1)
+                    else:
+                        self._tell(wait_for=0, pause=True)
+                self._tell(wait_for=0, pause=True)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 with contextlib.suppress(CancelledError, WdsrError):
-                    self._tell(wait_for=0)
+                    self._tell(wait_for=0, pause=True)
                 raise
 
     def _ahead(
@@ -121,13 +126,16 @@ class Batch:
                 yield None
         yield from reading
 
-    def _tell(self, wait_for: int | None = None) -> None:
-        """Pass on what has ended; wait until no more than this many files are being written."""
+    def _tell(self, wait_for: int | None = None, *, pause: bool = False) -> None:
+        """Pass on what has ended; wait until no more than this many files are being written.
+
+        pause: nothing more comes for now, so what was done is to reach the disk at once.
+        """
         while self._writing and (
             self._writing[0].done() or (wait_for is not None and len(self._writing) > wait_for)
         ):
             self._on_outcome(self._writing.popleft().result())
-        self._results.keep(at_once=wait_for == 0)
+        self._results.keep(at_once=pause)
 
     def close(self) -> None:
         """Make what was done reach the disk. Raises WriteError if it cannot."""
@@ -167,7 +175,7 @@ class Batch:
             if self._alone and not (job.target == STREAM or job.root or self._settings.measure):
                 work.flow = Flow.held(self._upscaler, picture, work.kind, work.choice)
             if work.flow is None:
-                check_room(picture, *max(sizes))
+                check_room(self._upscaler, picture)
             if job.target != STREAM:
                 self._results.prepare(job.target.parent)
             work.picture, work.before = picture, (picture.width, picture.height)
@@ -192,6 +200,7 @@ class Batch:
             kind,
             limits=settings.limits,
             pyramid=settings.pyramid,
+            strip_private=settings.strip_private,
         )
 
     def _prepared(self, work: _Work, large: Large) -> _Work:
@@ -201,16 +210,14 @@ class Batch:
         if work.replaces is None:
             work.outcome = Outcome(work.job, "skipped")
         else:
-            if self._settings.strip_private:
-                large = large.without_private()
             work.lost = self._lost(large.lost)
             self._results.prepare(work.job.target.parent)
-            large.rehearse(self._settings.limits)
+            large = large.rehearsed(self._settings.limits)
             work.flow, work.before = large, large.size
         return work
 
     def _enlarge(self, work: _Work) -> _Work:
-        with _settling(work):
+        with _settling(work, all_alike=not self._proven):
 
             def tick(done: int, total: int) -> None:
                 self._on_tile(work.job, done, total)
@@ -223,13 +230,14 @@ class Batch:
                 work.engine = self._upscaler.describe(work.picture)
                 if self._settings.measure:
                     work.residual = measured(work.result, work.picture)
+            self._proven = True
         work.picture = work.flow = None
         return work
 
     def _flow(self, work: _Work, flow: Flow, tick: Callable[[int, int], None]) -> None:
         """Read, enlarge and write at once."""
         settings = self._settings
-        fine = max(95, flow.picture.facts.fine_quality or 0)
+        fine = max(95, flow.facts.fine_quality or 0)
         saving = Saving(settings.quality or fine, settings.compression, settings.pyramid)
         self._results.put(
             work.job,
@@ -292,14 +300,14 @@ class Batch:
         """The picture, and what is wrong with it if it was read all the same."""
         settings, warning = self._settings, ""
         options: dict[str, Any] = {"name": job.name, "limits": settings.limits}
-        options["drop_tags"] = settings.drop_tags
+        options |= {"drop_tags": settings.drop_tags, "strip_private": settings.strip_private}
         try:
             picture = isolation.read(data, **options)
         except DamageError as error:
             if not settings.best_effort:
                 raise
             picture, warning = isolation.read(data, **options, best_effort=True), str(error)
-        return picture.without_private() if settings.strip_private else picture, warning
+        return picture, warning
 
     def _key(self) -> bytes:
         """SHA-256 of the model and of all settings that shape a result."""
@@ -317,14 +325,19 @@ class _Inline(Executor):
 
 
 @contextlib.contextmanager
-def _settling(work: _Work) -> Iterator[None]:
-    """A step of a job: takes its time, and turns what goes wrong into the job's outcome."""
+def _settling(work: _Work, *, all_alike: bool = True) -> Iterator[None]:
+    """A step of a job: takes its time, and turns what goes wrong into the job's outcome.
+
+    all_alike: what is wrong with model or engine ends the run, since it is so for every file.
+    """
     began = time.perf_counter()
     try:
         yield
     except BrokenPipeError:
         raise
-    except (PictureError, UsageError, OSError, MemoryError) as error:
+    except Exception as error:
+        if all_alike and isinstance(error, BackendError | ModelError):
+            raise
         fault = _fault(error, work.job)
         fault.__cause__ = error
         work.outcome, work.picture, work.result = Outcome(work.job, "failed", fault), None, None
@@ -356,8 +369,9 @@ def _fault(error: Exception, job: Job) -> WdsrError:
     if isinstance(error, OSError):
         where = "stdout" if job.target == STREAM else error.filename or job.target
         return unwritable(where, error)
-    if not isinstance(error, WdsrError) or any(
-        name in str(error) for name in (job.name, job.target_name)
-    ):
-        return error if isinstance(error, WdsrError) else WdsrError(str(error))
+    if not isinstance(error, WdsrError):  # a fault of ours costs one file too
+        fault = f"{type(error).__name__}: {error}; this is a fault of wdsr: please report it"
+        return WdsrError(f"{job.name}: failed with {fault}")
+    if any(name in str(error) for name in (job.name, job.target_name)):
+        return error
     return type(error)(f"{job.name}: {error}")

@@ -1,75 +1,66 @@
-"""The `wdsr` command: arguments in, one clear line out when something is wrong.
+"""The `wdsr` command: one clear line out when something is wrong, or somebody ends it.
 
-Heavy imports stay inside the commands, so that `wdsr --help` answers at once.
+Nothing is imported before `main` has hold of Ctrl-C: the commands are in `app`, and
+what each of them needs is imported inside it.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
-from collections.abc import Collection
 
-import typer
+TYPE_CHECKING = False  # `typing` takes long to import
+if TYPE_CHECKING:
+    from typing import Any
 
-from wdsr.cli.common import Version, one_line
-from wdsr.errors import WdsrError
-
-# Command -> module of this package, and what stands for the command in it: a function, or an
-# app of its own. In the order of `wdsr --help`.
-COMMANDS = {
-    "upscale": ("upscale", "upscale"),
-    "models": ("models", "models"),
-    "info": ("models", "info"),
-    "degrade": ("degrade", "degrade"),
-    "doctor": ("doctor", "doctor"),
-    "evaluate": ("evaluate", "evaluate"),
-    "compare": ("compare", "compare"),
-    "train": ("train", "train"),
-    "export": ("export", "export"),
-    "import": ("importing", "import_"),
-    "quantise": ("quantise", "quantise"),
-    "data": ("data", "app"),
-}
+_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_SOON = 0.05  # seconds
+_NO_WORK = {"-h", "--help", "--version", "--dry-run"}
 
 
-def build(names: Collection[str] = COMMANDS.keys()) -> typer.Typer:
-    """The command with these subcommands: each takes milliseconds to build."""
-    app = typer.Typer(
-        name="wdsr",
-        help="Make small pictures larger, with WDSR networks: `wdsr upscale photo.jpg`",
-        add_completion=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    app.callback(invoke_without_command=True)(_root)
-    for name in names:
-        module, attribute = COMMANDS[name]
-        found = getattr(importlib.import_module(f"wdsr.cli.{module}"), attribute)
-        if isinstance(found, typer.Typer):
-            app.add_typer(found, name=name)
-        else:
-            app.command(name)(found)
-    return app
+class _AskedError(KeyboardInterrupt):
+    """Not a KeyboardInterrupt itself: once through `exec`, Python would end without our code."""
 
 
-# Typer has its own copy of click in some versions; either way this is the base of usage errors.
-_CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
+class _Ending:
+    """Ctrl-C and SIGTERM, from here on: an interrupt that no library can lose.
 
+    Many an import goes on, or fails with an error of its own, when it is interrupted.
+    """
 
-def _root(context: typer.Context, version: Version = False) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(2)
+    def __init__(self) -> None:
+        self.asked: signal.Signals | None = None
+        self._before: dict[int, Any] = {}
+        self._hook = sys.unraisablehook
 
+    def __enter__(self) -> _Ending:
+        for number in _CODES:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the like ask
+                self._before[number] = signal.signal(number, self._heard)
+        sys.unraisablehook = self._swallowed
+        return self
 
-class _EndedError(BaseException):
-    """The system, or whoever watches over us, wants the command to end: as Ctrl-C, but quieter."""
+    def __exit__(self, *error: object) -> None:
+        """Whoever called this in a process of theirs gets their own way back, if there is time."""
+        sys.unraisablehook = self._hook
+        for number, before in self._before.items():
+            signal.signal(number, signal.SIG_IGN if self.asked else before)
 
+    def _heard(self, number: int, _: object) -> None:
+        self.asked = signal.Signals(number)
+        raise _AskedError
 
-def _end(*_: object) -> None:
-    raise _EndedError
+    def _swallowed(self, unraisable: Any) -> None:
+        """Python can raise nothing from where it has been: raise it a little later."""
+        if self.asked is None or not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            self._hook(unraisable)
+            return
+        import threading
+
+        again = threading.Timer(_SOON, os.kill, (os.getpid(), self.asked))
+        again.daemon = True
+        again.start()
 
 
 def main() -> None:
@@ -77,47 +68,30 @@ def main() -> None:
 
     Exit 0: done; 1: a file failed; 2: a wrong call; 130: interrupted; 143: ended by SIGTERM.
     """
-    before = signal.signal(signal.SIGTERM, _end)
-    try:
-        code = _run(sys.argv[1:])
-    finally:  # whoever called this in a process of theirs gets their own way back
-        signal.signal(signal.SIGTERM, before)
+    code, said = 130, "interrupted; nothing half-written is left"
+    with _Ending() as ending:
+        try:
+            if sys.argv[1:2] == ["upscale"] and not _NO_WORK & set(sys.argv):
+                # What people wait for: its decoder gets ready while everything else loads.
+                from wdsr import isolation
+
+                isolation.start()
+            from wdsr.cli.app import run
+
+            code, said = run(sys.argv[1:])
+        except KeyboardInterrupt:
+            pass
+        except BaseException:
+            if ending.asked is None:
+                raise
+    if ending.asked is not None and code != 0:  # whatever came of it
+        code = _CODES[ending.asked]
+        how = "interrupted" if code == 130 else "ended"
+        said = f"{how}; nothing half-written is left"
+    if said:
+        print(f"wdsr: {said}", file=sys.stderr)  # noqa: T201
     try:
         sys.stdout.flush()
     except OSError:  # full, or its reader has gone; or Python would say so once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
-
-
-def _run(arguments: list[str]) -> int:
-    named = [name for name in arguments[:1] if name in COMMANDS]
-    try:
-        command = typer.main.get_command(build(named or COMMANDS.keys()))
-        # Not `app()`, which has its own ideas about interrupts and broken pipes.
-        with command.make_context("wdsr", arguments) as context:
-            command.invoke(context)
-        sys.stdout.flush()  # a full disk is to be told here, not after the end
-    except typer.Exit as end:
-        return int(end.exit_code)
-    except WdsrError as error:
-        return _fail(str(error), error.exit_code)
-    except _CLICK_ERRORS as error:
-        path = getattr(getattr(error, "ctx", None), "command_path", "wdsr")
-        message = error.format_message()  # type: ignore[attr-defined]
-        return _fail(f"{message} ({path} --help)", 2)
-    except KeyboardInterrupt:
-        return _fail("interrupted; nothing half-written is left", 130)
-    except _EndedError:
-        return _fail("ended; nothing half-written is left", 143)
-    except BrokenPipeError:  # the reader of our output has gone: nobody to say it to
-        return 1
-    except OSError as error:
-        return _fail(f"{error.filename or 'output'}: {error.strerror or error}", 1)
-    except MemoryError:
-        return _fail("out of memory: enlarge less, or use a smaller --tile", 1)
-    return 0
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"wdsr: {one_line(message)}", file=sys.stderr)  # noqa: T201
-    return code

@@ -109,4 +109,4 @@ def compare(
         draw.save(
             draw.quality_speed(timed, title, words), output / f"x{scale}_quality-speed.{kind}"
         )
-    typer.echo(f"{output}: {count} strips of crops, as many error maps, quality against speed")
+    typer.echo(f"{output}: crops and error maps of {count}, quality against speed")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from wdsr.cli.common import bars
+from wdsr.cli.common import Command, bars
 from wdsr.errors import UsageError
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 
-@app.command("pack")
+@app.command("pack", cls=Command)
 def pack(
     folder: Annotated[Path, typer.Argument(help="Folder of HR pictures.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for packs.")],
@@ -52,7 +52,7 @@ def pack(
     typer.echo(f"{target}: packed; `wdsr train RECIPE --data {target}` reads it")
 
 
-@app.command("div2k")
+@app.command("div2k", cls=Command)
 def div2k(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the pictures.")] = Path(
         "DIV2K"

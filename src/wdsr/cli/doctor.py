@@ -41,8 +41,14 @@ def doctor(
 
 
 def _machine() -> dict[str, Any]:
+    from wdsr.backends import installed
     from wdsr.processor import cache_folder, memory_free, processor
 
+    devices = None
+    if "openvino" in installed():
+        from wdsr.backends import openvino
+
+        devices = openvino.devices()
     here, free = processor(), memory_free()
     return {
         "processor": here.name,
@@ -51,6 +57,7 @@ def _machine() -> dict[str, Any]:
         "l2_cache_kb": here.l2 // 1024,
         "l3_cache_kb": here.l3 // 1024,
         "memory_free_mb": None if free is None else free // 10**6,
+        "devices": devices,
         "remembered_in": str(cache_folder()),
     }
 
@@ -92,6 +99,7 @@ def _print(facts: dict[str, Any]) -> None:
     typer.echo(f"caches     {caches or 'unknown'}")
     free = machine["memory_free_mb"]
     typer.echo(f"memory     {'unknown' if free is None else f'{free} MB'} free")
+    typer.echo(f"devices    {', '.join(machine['devices'] or ['unknown'])}, for --device")
     have = [f"{name} {number}" for name, number in versions.items() if number]
     lack = [name for name, number in versions.items() if not number]
     typer.echo(f"versions   {', '.join(have)}")
@@ -106,7 +114,9 @@ def _speed(threads: int | None, say: Callable[[str], None]) -> dict[str, Any]:
     """Rates of the default model in each precision, and the best tile for it."""
     from wdsr import backends, zoo
     from wdsr.estimate import best, encoding_rate, tile_rate
+    from wdsr.processor import Others
 
+    others = Others()
     model = zoo.find(zoo.DEFAULT_MODEL, 4)
     quickest = backends.create("auto", model, threads=threads)
     rates: dict[str, float] = {}
@@ -129,14 +139,23 @@ def _speed(threads: int | None, say: Callable[[str], None]) -> dict[str, Any]:
         "lr_mp_per_second": {name: round(rate, 3) for name, rate in rates.items()},
         "auto": quickest.precision,
         "png_hr_mp_per_second": round(png, 1),
+        "taken_by_other_programs": round(others.share(), 2),
     }
 
 
 def _verdict(speed: dict[str, Any]) -> str:
+    from wdsr.estimate import BUSY
+
     rates, auto = speed["lr_mp_per_second"], speed["auto"]
     # Around a core of 172 px, a halo of 10 makes a quarter more pixels to compute.
     seconds = 1.25 * 2 / rates[auto] + 32 / speed["png_hr_mp_per_second"]
     line = f"A photograph of 2 megapixels, four times larger, takes about {seconds:.1f} s."
+    if speed["taken_by_other_programs"] >= BUSY:
+        return (
+            f"{line}\nBut other programs took {speed['taken_by_other_programs']:.0%} of the "
+            "processor meanwhile: this machine is faster than\nthat, and figures measured so are "
+            "not remembered. Run this again when it is quiet."
+        )
     quickest = max(rates, key=lambda name: rates[name])
     if rates[quickest] > 1.1 * rates[auto]:
         line += f" `--precision {quickest}` is quicker here than {auto}, which auto chooses."

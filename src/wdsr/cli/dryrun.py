@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wdsr.batch.plan import Job
     from wdsr.batch.settings import Settings
     from wdsr.estimate import Way
-    from wdsr.stream import Header
+    from wdsr.formats.rows import Look
     from wdsr.upscale import Upscaler
 
 
@@ -27,11 +27,12 @@ def tell(
 
     Raises PictureError if any of the pictures would be refused.
     """
+    from wdsr import isolation
     from wdsr import picture as pictures
     from wdsr.batch.large import Large, flowing
     from wdsr.batch.plan import STREAM
     from wdsr.estimate import compile_seconds, estimate
-    from wdsr.stream import Saving, header
+    from wdsr.stream import Saving
 
     found, refused = [], 0
     start: float | None = None
@@ -43,7 +44,8 @@ def tell(
             continue
         source, target = job.source, job.target
         try:
-            seen = header(source)
+            header = isolation.header(source, limits=settings.limits)
+            seen = isolation.look(source, header, limits=settings.limits)
             kind = settings.format or (
                 seen.kind if target == STREAM else pictures.format_of(target)
             )
@@ -94,7 +96,7 @@ def tell(
         raise PictureError(f"{refused} of {refused + len(found)} pictures would be refused")
 
 
-def _after_loading(upscaler: Upscaler, seen: Header) -> float:
+def _after_loading(upscaler: Upscaler, seen: Look) -> float:
     """How long it takes until the engine is loaded."""
     from wdsr.estimate import startup_seconds
 

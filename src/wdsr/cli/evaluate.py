@@ -88,6 +88,8 @@ def evaluate(
     folders = list(dict.fromkeys(sr or []))
     if expect is not None and len(names) + len(folders) != 1:
         raise UsageError("--expect is for one model: give one -n or one --sr")
+    if not tolerance >= 0:
+        raise UsageError(f"--tolerance must be 0 or more, not {tolerance}")
     for path in output or []:
         report.check_target(path)
     skipped: list[str] = []
@@ -105,6 +107,7 @@ def evaluate(
     call += [f"-n {name}" for name in names] + [f"--sr {path.resolve().name}" for path in folders]
     call += [] if protocol == "classical" else [f"--protocol {protocol}"]
     call += [] if precision == "float32" else [f"--precision {precision}"]
+    call += [f"--metric {name}" for name in metric or []] + ["--skip-bad"] * skip_bad
     result = _run(
         hr, lr, scale, PROTOCOLS[protocol], makers, metric or [], leave_out,
         command=" ".join(call), models=models, skipped=skipped,

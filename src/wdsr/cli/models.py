@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wdsr.errors import UsageError
+from wdsr.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from wdsr.picture import Picture
@@ -47,29 +47,39 @@ def _set5(scores: Mapping[str, Any]) -> str:
 
 
 def info(
-    file: Annotated[str, typer.Argument(help="A picture, a model file, or MODEL-xSCALE.")],
+    file: Annotated[str, typer.Argument(help="A picture, a model file, or a model's name.")],
     other: Annotated[
         Path | None,
         typer.Argument(help="A picture: how well do the two agree, when the larger is made small?"),
     ] = None,
 ) -> None:
     """Show the facts of a picture or of a model, or compare a picture with its enlargement."""
-    from wdsr import picture, zoo
+    from wdsr import zoo
 
     path = Path(file)
     if other is not None:
-        _print_residual(picture.read(path, drop_tags=True), picture.read(other, drop_tags=True))
+        _print_residual(_read(path), _read(other))
         return
-    models = [] if path.exists() else zoo.shipped()
-    titles = {model.card.title: model for model in models}
-    if file in titles:
-        _print_model(titles[file])
-    elif file in (model.card.name for model in models):
-        raise UsageError(f"{file} comes at several scales: choose {' or '.join(titles)}")
+    name, scale = zoo.split_title(file)
+    if not path.exists() and zoo.is_shipped(name):
+        scales = zoo.scales(file)
+        models = [zoo.find(name, s) for s in scales]
+        _print_cards(models, as_list=scale is None)
     elif file.endswith(zoo.SUFFIXES):
-        _print_model(zoo.read_model(path))
+        _print_cards([zoo.read_model(path)])
+    elif not path.exists() and not path.suffix:
+        raise FileError(f"{file}: no such file, and no such model: `wdsr models` lists those")
     else:
-        _print_picture(picture.read(path, drop_tags=True), path)
+        _print_picture(_read(path), path)
+
+
+def _read(path: Path) -> Picture:
+    from wdsr import isolation
+    from wdsr.files import read_file
+    from wdsr.headers import Limits
+
+    data = read_file(path, max_bytes=Limits().bytes)
+    return isolation.read(data, name=str(path), drop_tags=True)
 
 
 def _print_residual(one: Picture, other: Picture) -> None:
@@ -83,16 +93,18 @@ def _print_residual(one: Picture, other: Picture) -> None:
     typer.echo(f"{sizes}: {measured(large, small)}")
 
 
-def _print_model(model: Model) -> None:
-    typer.echo(json.dumps({**json.loads(model.card.to_json()), "sha256": model.sha256}, indent=2))
+def _print_cards(models: list[Model], *, as_list: bool = False) -> None:
+    """Print the card of one model, or the list of several, as JSON."""
     from wdsr.inference import AUTO_SIDE
     from wdsr.tiling import TilePlan
 
+    cards = [{**json.loads(model.card.to_json()), "sha256": model.sha256} for model in models]
+    typer.echo(json.dumps(cards if as_list else cards[0], indent=2))
     core = AUTO_SIDE, AUTO_SIDE
-    plan = TilePlan(*core, model.card.scale, model.card.halo, core)
+    plan = TilePlan(*core, models[0].card.scale, models[0].card.halo, core)
     if plan.overhead > _LARGE_OVERHEAD:
         typer.echo(
-            f"note: a large halo: with {model.card.halo} pixels around it, a tile of "
+            f"note: a large halo: with {models[0].card.halo} pixels around it, a tile of "
             f"{AUTO_SIDE} is {plan.overhead:.1f} times the work; a larger --tile wastes less",
             err=True,
         )

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from wdsr.cli.common import one_line
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from wdsr.batch.plan import Job
     from wdsr.batch.settings import Outcome, Size
+
+_SIGN_SECONDS = 30  # between signs of life in a log
 
 
 class Report:
@@ -30,8 +32,9 @@ class Report:
     def __init__(self, total: int | None, *, verbose: bool, events: bool) -> None:
         self.counts = {"done": 0, "skipped": 0, "failed": 0}
         self._total, self._verbose, self._events = total, verbose, events
+        self._logged = not events and not sys.stderr.isatty()  # nobody sees a bar
         self._pixels = 0
-        self._began = time.monotonic()
+        self._began = self._told = time.monotonic()
         self._bar = _bar(events)
         self._all: TaskID | None = None
         self._tiles: dict[str, TaskID] = {}
@@ -56,8 +59,16 @@ class Report:
             count = f"{self._started}/{self._total or '?'} " if self._total != 1 else ""
             self._tiles[key] = self._bar.add_task(one_line(count + name), total=total)
         self._bar.update(self._tiles[key], completed=done)
-        if done == total:
+        if done < total:
+            self._sign(f"{_source(job)}: {done} of {total} tiles")
+        else:
             self._bar.remove_task(self._tiles.pop(key))
+
+    def left_out(self, counts: Mapping[str, int]) -> None:
+        """Files of folders that were passed over, by the reason."""
+        if counts and not self._events:
+            told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+            self._say(f"wdsr: note: left out: {told}")
 
     def fault(self, error: WdsrError) -> None:
         """Something beside the jobs is wrong."""
@@ -79,16 +90,27 @@ class Report:
         if self._all is not None:
             done = sum(self.counts.values())
             self._bar.update(self._all, completed=done, description=self._progress())
+            if done != self._total:
+                self._sign(self._progress())
         if self._events:
             self._emit(outcome.status, **_facts(outcome))
         elif outcome.status == "failed":
             self._say(f"wdsr: {outcome.error}")
         elif outcome.status == "done":
             if outcome.warning:
-                self._say(f"wdsr: taken all the same: {outcome.warning}")
+                self._say(
+                    f"wdsr: taken all the same, the missing part grey or black: {outcome.warning}"
+                )
             for lost in outcome.lost:
                 self._say(f"wdsr: warning: {_source(outcome.job)}: {lost}")
             self._say(self._line(outcome))
+
+    def _sign(self, text: str) -> None:
+        """Of life, now and then, where there is no bar to see."""
+        now = time.monotonic()
+        if self._logged and now - self._told >= _SIGN_SECONDS:
+            self._told = now
+            self._say(f"wdsr: {text}")
 
     def _line(self, outcome: Outcome) -> str:
         job = outcome.job

@@ -5,18 +5,32 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from wdsr.cli.common import Version
-from wdsr.errors import FileError, PictureError, UsageError
+from wdsr.cli.common import Command, Version
+from wdsr.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
-    from wdsr.batch.plan import Job, Naming
+    from wdsr.batch.plan import Job, Naming, Plan
     from wdsr.headers import Limits
+
+
+class Upscale(Command):
+    """With its many options in groups."""
+
+    panels: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "Output": ("output", "overwrite", "format", "quality", "suffix", "compression", "pyramid"),
+        "Size": ("scale", "width", "height", "max_side"),
+        "Model": ("model", "sharpness", "self_ensemble", "consistent"),
+        "Speed": ("precision", "tile", "backend", "device", "threads", "deterministic", "dry_run"),
+        "Many files": ("recursive", "include", "exclude", "resume", "watch", "jobs", "events"),
+        "Care": ("strict", "strip_private", "drop_tags", "best_effort", "limit"),
+    }
 
 
 def upscale(
@@ -187,16 +201,21 @@ def upscale(
     from wdsr.batch.settings import Settings
     from wdsr.cli.dryrun import tell
     from wdsr.cli.report import Report
-    from wdsr.upscale import Target, Upscaler
+    from wdsr.target import Target
+    from wdsr.upscale import Upscaler
 
-    if events and (output == STREAM or (STREAM in sources and output is None)):
-        raise UsageError("--json needs stdout for itself: give -o a file to write")
-    if scale is None and width is None and height is None and max_side is None:
-        scale = 4
-    target = Target(scale=scale, width=width, height=height, max_side=max_side)
+    if output == STREAM or (STREAM in sources and output is None):
+        if events:
+            raise UsageError("--json needs stdout for itself: give -o a file to write")
+        if sys.stdout.isatty() and not dry_run:
+            raise UsageError(
+                "stdout is a terminal: send it to a file or a pipe, or name one with -o"
+            )
+    sizes = {"scale": scale, "width": width, "height": height, "max_side": max_side}
+    chosen = any(size is not None for size in sizes.values())
     upscaler = Upscaler(
         model,
-        target,
+        Target(**sizes) if chosen else None,  # type: ignore[arg-type]
         backend=backend,
         precision=precision,
         device=device,
@@ -223,14 +242,15 @@ def upscale(
     )
     naming = Naming(
         output=output,
-        suffix=target.suffix if suffix is None else suffix,
+        suffix=upscaler.target.suffix if suffix is None else suffix,
         format=settings.format,
         recursive=recursive,
         include=include or (),
         exclude=exclude or (),
         remember=resume,
     )
-    todo, total, faults = _todo(sources, naming, watch)
+    todo, total, plan = _todo(sources, naming, watch)
+    faults = plan.faults
     if dry_run:
         if watch or STREAM in sources:
             raise UsageError("--dry-run reads the headers of files that are there: give those")
@@ -241,6 +261,7 @@ def upscale(
     )
     batch = Batch(upscaler, settings, report.outcome, report.on_tile)
     with contextlib.closing(batch), report.shown():
+        report.left_out(plan.left_out)
         for fault in faults:
             report.fault(fault)
         # Standard input is read where Ctrl-C arrives: in this thread.
@@ -256,15 +277,15 @@ def upscale(
 
 def _todo(
     sources: list[Path], naming: Naming, watched: bool
-) -> tuple[Iterator[Job | None], int | None, list[FileError]]:
-    """The jobs, how many there are if they end, and what is in their way."""
-    from wdsr.batch.plan import make_plan
+) -> tuple[Iterator[Job | None], int | None, Plan]:
+    """The jobs, how many there are if they end, and what was planned."""
+    from wdsr.batch.plan import Plan, make_plan
     from wdsr.batch.watch import watch
 
     if watched:
-        return watch(sources, naming), None, []
+        return watch(sources, naming), None, Plan([], [])
     plan = make_plan(sources, naming)
-    return iter(plan.jobs), len(plan.jobs), plan.faults
+    return iter(plan.jobs), len(plan.jobs), plan
 
 
 def _limits(texts: list[str]) -> Limits:

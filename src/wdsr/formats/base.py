@@ -15,6 +15,7 @@ from wdsr.errors import UsageError
 
 Array = NDArray[Any]
 
+TEXTS = {b"tEXt", b"zTXt", b"iTXt"}  # chunks of PNG
 WHITE = {"uint8": 255, "uint16": 65535, "float32": 1.0}
 
 
@@ -110,7 +111,12 @@ class Picture:
         return replace(
             self,
             exif=self.exif and exifs.stripped(self.exif),
-            xmp=self.xmp and metadata.xmp_stripped(self.xmp),
+            xmp=self.xmp and (metadata.xmp_stripped(self.xmp) or None),
+            chunks=tuple(
+                (name, body)
+                for name, body in self.chunks
+                if name not in TEXTS or not metadata.is_private_text(body)
+            ),
             others=tuple(page.without_private() for page in self.others),
         )
 

@@ -17,6 +17,9 @@ from wdsr.formats.vips import decoded, opened, saved
 from wdsr.quality import jpeg_quality
 
 MOST = 65_500  # bytes that one segment is given
+# libjpeg's warning of what some cameras put into good files; of damage further on only the end
+# of the file is then seen.
+QUIRK = "Invalid SOS parameters"
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC = b"ICC_PROFILE\0"
 _PHOTOSHOP = b"Photoshop 3.0\0"
@@ -72,7 +75,8 @@ def annotated(data: bytes, picture: Picture) -> Picture:
         elif marker not in _KNOWN:
             name = bytes(body[:40]).partition(b"\0")[0].decode("latin-1")
             notes.append(f"its segment APP{marker - 0xE0} ({_printable(name)}) is left out")
-    if data.rfind(b"\xff\xd9") < len(data) - 64:
+    pixels = sum(4 + len(body) for _, body in found)  # begin here: a thumbnail has ends of its own
+    if 0 <= data.rfind(b"\xff\xd9", pixels) < len(data) - 64:
         notes.append("what follows the picture in the file is left out")
     return described(
         replace(
@@ -128,8 +132,7 @@ def _pixels(data: bytes, most: int, best_effort: bool) -> Picture:
     try:
         return decoded(opened(data, "jpeg", most, best_effort=best_effort))
     except UndecodableError as error:
-        # Some cameras put this into good JPEG files; damage further on then goes unseen.
-        if "Invalid SOS parameters" not in str(error):
+        if QUIRK not in str(error):
             raise
         return decoded(opened(data, "jpeg", most, fail_on="error"))
 

@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from wdsr import exif as exifs
 from wdsr.formats import FORMATS
-from wdsr.formats.base import Picture
+from wdsr.formats.base import TEXTS, Picture
 from wdsr.formats.jpeg import MOST
-from wdsr.formats.png import TEXTS
 
 # Of a profile-less PNG these say "sRGB", which other formats take for granted.
 _SRGB_GAMMA = struct.pack(">I", 45455)

@@ -21,7 +21,7 @@ def from_pil(image: Image.Image) -> Picture:
 
     16-bit and float grey stay so, palettes become RGB. Of an animation this is
     the frame that Pillow stands at. Raises PictureError for other modes than "1",
-    L, LA, P, PA, RGB, RGBA, I (0..65535), "I;16" and F.
+    L, LA, P, PA, RGB, RGBA, I (0..65535, but not all below 256), "I;16" and F.
     """
     if image.mode in ("1", "L", "La", "LA"):
         array = np.asarray(image.convert("LA" if image.has_transparency_data else "L"))
@@ -33,7 +33,13 @@ def from_pil(image: Image.Image) -> Picture:
         array = np.asarray(image)
         if array.min() < 0 or array.max() > 65535:
             raise PictureError("an image of mode I has values outside 0..65535; scale them first")
+        if image.mode == "I" and array.max() <= 255:
+            fault = f"an image of mode I whose values end at {array.max()} may have 8 or 16 bits"
+            raise PictureError(f'{fault}: say which, with .convert("L") or .convert("I;16")')
         array = array.astype(np.uint16)
+    elif image.mode == "CMYK":
+        fault = "an image of mode CMYK needs its profile: give the file, by its path or its bytes"
+        raise PictureError(f"{fault}, or convert it with PIL.ImageCms")
     else:
         raise PictureError(f"Pillow's mode {image.mode} is not read; convert the image to RGB")
     picture = split(array)

@@ -17,13 +17,12 @@ import numpy as np
 from wdsr.errors import PictureError
 from wdsr.exif import PREFIX
 from wdsr.formats import lines
-from wdsr.formats.base import Array, Picture, Timing, UndecodableError, described, split
+from wdsr.formats.base import TEXTS, Array, Picture, Timing, UndecodableError, described, split
 from wdsr.formats.vips import call_saver, check_size, decoded, new_image, opened
 
 _XMP = b"XML:com.adobe.xmp\0"
 _METRE = 0.0254  # of an inch
 
-TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
 COLOURS = {b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI"}
 # Chunks that describe how the file was coded, or would be wrong of an enlarged picture:
 # significant bits, a histogram, the time of the last change, where on a page it lies.

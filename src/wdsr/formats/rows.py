@@ -1,218 +1,204 @@
-"""Files written row by row: one thread gives the rows, another encodes them as they come.
+"""Files read row by row: a look at what they are, and pixels in constant memory.
 
-What waits between them is bounded, so memory grows with the picture's width but not
-with its height.
+A look needs the header only; it is what the worker that decodes tells of a file
+too large to be handed over (see `isolation`). Pixels come row by row for plain
+pictures, which large ones are: JPEG, PNG or TIFF, one page, upright, opaque, of 8
+or 16 bits.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
+import dataclasses
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
-from wdsr.formats import FORMATS, jpeg, lines, png
-from wdsr.formats.base import Picture
-from wdsr.formats.lines import Lines
-from wdsr.formats.samples import converted
-from wdsr.formats.vips import vips
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-Kind = Literal["png", "jpeg", "tiff"]
-KINDS: tuple[Kind, ...] = ("png", "jpeg", "tiff")
+from wdsr import formats
+from wdsr.errors import DamageError, PictureError
+from wdsr.formats import jpeg
+from wdsr.formats.base import Picture, UndecodableError
+from wdsr.formats.vips import of_file, vips
+from wdsr.resize import reflect
+from wdsr.tiling import Box
+
+Rows = NDArray[Any]  # (rows, W, C)
+KINDS = ("png", "jpeg", "tiff")  # that can be read so
+_SPACES = {
+    "srgb": (3, "uchar"),
+    "rgb16": (3, "ushort"),
+    "b-w": (1, "uchar"),
+    "grey16": (1, "ushort"),
+}
 
 
 @dataclass(frozen=True)
-class Saving:
-    """How the result is encoded."""
+class Look:
+    """What a file says of its pixels, and, of a plain picture, all else that it holds."""
 
-    quality: int = 95  # of JPEG; from 90 up colour is not subsampled
-    compression: int = 1  # of PNG, 0 to 9: 1 is quickest, 9 smallest
-    pyramid: bool = False  # of TIFF: with copies at a half, a quarter, ... for viewers
+    kind: str  # format
+    height: int  # upright
+    width: int
+    bands: int  # alpha is one
+    white: float
+    facts: Picture | None = None  # of one black pixel; None: it can only be read whole
 
-
-class Handover:
-    """One thread gives rows, another takes them; at most one lot waits."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._lot: Lines | None = None
-        self._finished = self._stopped = False
-
-    def give(self, lot: Lines) -> bool:
-        """Wait until the lot before has been used up. False if nobody takes any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._lot is None or self._stopped)
-            self._lot = lot
-            self._changed.notify_all()
-            return not self._stopped
-
-    def finish(self) -> None:
-        """No more lots."""
-        with self._changed:
-            self._finished = True
-            self._changed.notify_all()
-
-    def stop(self) -> None:
-        """Give up: nobody waits any longer."""
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
-
-    def __iter__(self) -> Iterator[Lines]:
-        """Each lot, which counts as used up when the next is asked for."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(
-                    lambda: self._lot is not None or self._finished or self._stopped
-                )
-                if self._lot is None or self._stopped:
-                    return
-                lot = self._lot
-            yield lot
-            with self._changed:
-                self._lot = None
-                self._changed.notify_all()
+    @property
+    def plain(self) -> Picture | None:
+        """The facts, of black pixels as many as the file has, which take no room."""
+        if self.facts is None:
+            return None
+        shape = self.height, self.width, self.bands
+        return dataclasses.replace(self.facts, pixels=of_no_room(shape, self.facts.pixels.dtype))
 
 
-class Writer(threading.Thread):
-    """Encodes rows as they come, in a thread of its own, into a file that it writes over."""
+def look(source: Path, kind: str, name: str = "") -> Look:
+    """Open a file with libvips' loader of its format, and read its header.
 
-    def __init__(
-        self, rows: Handover, facts: Picture, file: Path, kind: Kind, saving: Saving
-    ) -> None:
-        """facts: the picture that the rows make up, of pixels that need not be the right ones."""
-        super().__init__(name="encoder")
-        self._rows, self._facts, self._file = rows, facts, file
-        self._kind, self._saving = kind, saving
-        self.fault: BaseException | None = None
+    kind: the format, as the first bytes tell. name: what messages call the file; its path
+        unless given.
 
-    def run(self) -> None:
-        """Until the last row, or the first fault."""
-        try:
-            write(self._rows, self._facts, self._file, self._kind, self._saving)
-        except BaseException as error:  # told by the main thread
-            self.fault = error
-        finally:
-            self._rows.stop()
-
-
-def write(lots: Iterable[Lines], facts: Picture, file: Path, kind: Kind, saving: Saving) -> None:
-    """Write rows and what else there is. TIFF is tiled, and BigTIFF where it must be.
-
-    Raises OSError, and what libvips raises.
+    Raises PictureError.
     """
-    shape, dtype = facts.pixels.shape, facts.pixels.dtype.name
-    if dtype not in FORMATS[kind].types:
-        dtype = FORMATS[kind].types[-1]
-        lots = (converted(Picture(lot), dtype).pixels for lot in lots)
-    if kind == "png" and lines.can_write(saving.compression):
-        with file.open("wb") as out:
-            for part in lines.file(lots, shape, dtype, saving.compression, png.head(facts)):
-                out.write(part)
-        return
-    # libvips takes no plain rows from a pipe, but a PNG that is not compressed.
-    image = _as_image(lines.file(lots, shape, dtype, 0, b""))
-    if kind == "tiff":
-        _write_tiff(image, facts, file, saving.pyramid)
-        return
-    with file.open("wb") as out:
-        if kind == "png":
-            # After the header chunk, in place of a resolution that libvips makes up.
-            splice = _Splice(out, 33, png.head(facts), b"\0\0\0\x09pHYs", 21)
-            level = max(saving.compression, 2)  # 1 would be two thirds larger, and hardly quicker
-            _save(image, "png", splice, compression=level, filter="up")
-        else:
-            whole = saving.quality >= 90 or facts.full_colour
-            mode = "off" if whole else "on"  # of libvips' "chroma subsampling"
-            splice = _Splice(out, 2, jpeg.head(facts))
-            _save(image, "jpeg", splice, Q=saving.quality, subsample_mode=mode)
-
-
-class _Splice:
-    """Where libvips writes to: a file, but with bytes put in, in place of others perhaps."""
-
-    def __init__(
-        self, out: IO[bytes], at: int, head: bytes, instead_of: bytes = b"", length: int = 0
-    ) -> None:
-        """Put `head` in at a place; in place of so many bytes there that begin like these."""
-        self._out, self._at, self._head = out, at, head
-        self._instead_of, self._length = instead_of, length
-        self._start: bytearray | None = bytearray()  # until it is long enough
-        self.fault: Exception | None = None
-
-    def write(self, data: bytes) -> int:
-        """Called by libvips, which knows nothing of exceptions."""
-        try:
-            if self._start is None:
-                self._out.write(data)
-            else:
-                self._start += data
-                if len(self._start) >= self._at + self._length:
-                    self._begin(bytes(self._start))
-        except Exception as error:
-            self.fault = error
-            return -1
-        return len(data)
-
-    def _begin(self, start: bytes) -> None:
-        rest = start[self._at :]
-        if self._instead_of and rest.startswith(self._instead_of):
-            rest = rest[self._length :]
-        self._out.write(start[: self._at] + self._head + rest)
-        self._start = None
-
-
-def _save(image: Any, saver: str, splice: _Splice, **options: Any) -> None:
-    target = vips().TargetCustom()
-    target.on_write(splice.write)
     try:
-        vips().Operation.call(
-            f"{saver}save_target", image, target, keep=vips().ForeignKeep.NONE, **options
-        )
+        image = of_file(source, formats.FORMATS[kind].loader)
     except vips().Error as error:
-        raise splice.fault or error from error
-    if splice.fault:
-        raise splice.fault
+        raise unreadable(name or str(source), error) from error
+    turned = _field(image, "orientation", 1)
+    size = (image.width, image.height) if turned > 4 else (image.height, image.width)
+    bands = 3 if image.interpretation == "cmyk" else image.bands
+    white = {"uchar": 255, "ushort": 65535}.get(image.format, 1.0)
+    several = _field(image, "n-pages", 1) != 1
+    simple = _SPACES.get(image.interpretation) == (image.bands, image.format)
+    facts = None
+    if kind in KINDS and simple and not several and turned < 2:
+        dtype = np.uint8 if white == 255 else np.uint16
+        facts = _facts(source, kind, Picture(of_no_room((*size, bands), dtype)))
+    return Look(kind, *size, bands, white, facts)
 
 
-def _write_tiff(image: Any, facts: Picture, file: Path, pyramid: bool) -> None:
-    across, down = facts.dpi or (25.4, 25.4)
-    image = image.copy(xres=across / 25.4, yres=down / 25.4)
-    for field, blob in (("icc-profile-data", facts.icc), ("xmp-data", facts.xmp)):
-        if blob:
-            image.set_type(vips().GValue.blob_type, field, blob)
-    keep = vips().ForeignKeep
-    with file.open("w+b") as out:  # whose name may be no text: libvips is not told it
-        image.tiffsave_target(
-            vips().Target.new_to_descriptor(out.fileno()),
-            compression="deflate",
-            predictor="horizontal",
-            tile=True,
-            tile_width=256,
-            tile_height=256,
-            pyramid=pyramid,
-            bigtiff=facts.pixels.nbytes > 2**31,
-            resunit="inch",
-            keep=keep.ICC | keep.XMP,
-        )
+def _facts(source: Path, kind: str, picture: Picture) -> Picture | None:
+    """What the file holds beside its pixels; None where the whole file must be looked at."""
+    codec = formats.codec(kind)
+    with (
+        source.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+    ):
+        try:
+            if kind == "tiff":
+                codec.check_tags(data)
+            facts: Picture = codec.annotated(data, picture)
+        except (PictureError, UndecodableError):
+            return None
+    return dataclasses.replace(facts, format=kind, pixels=picture.pixels[:1, :1].copy())
 
 
-def _as_image(parts: Iterator[bytes]) -> Any:
-    """A libvips image of a file that comes in parts."""
-    left = memoryview(b"")
+def of_no_room(shape: tuple[int, int, int], dtype: DTypeLike) -> Rows:
+    """Black pixels that are all the same one."""
+    return np.broadcast_to(np.zeros((1, 1, 1), dtype), shape)
 
-    def read(size: int) -> bytes:
-        nonlocal left
-        if not left:
-            left = memoryview(next(parts, b""))
-        some, left = left[:size], left[size:]
-        return bytes(some)
 
-    source = vips().SourceCustom()
-    source.on_read(read)
-    image = vips().Image.new_from_source(source, "", access="sequential", fail_on="truncated")
-    image = image.copy()
-    # One thread of libvips' own: each holds rows, and the engine wants the processors.
-    image.set_type(vips().GValue.gint_type, "concurrency", 1)
+class Opened:
+    """A plain picture that can be read row by row, once, from the top."""
+
+    def __init__(self, image: Any, name: str, facts: Picture, *, neutral: bool = False) -> None:
+        """facts: all that the file holds, of pixels that take no room. neutral: see `Walk`."""
+        self.height, self.width = int(image.height), int(image.width)
+        self.channels = int(image.bands)
+        deep = image.format == "ushort"
+        self.dtype: np.dtype[Any] = np.dtype(np.uint16 if deep else np.uint8)
+        self.white = 65535.0 if deep else 255.0
+        self.name, self.facts, self.neutral = name, facts, neutral
+        self._region = vips().Region.new(image)
+        self._rows = np.empty((0, self.width, self.channels), self.dtype)
+        self._top = 0  # of the rows that are held
+
+    def read(self, box: Box, hold: int) -> Rows:
+        """The pixels of a box, continued beyond the edge by reflection.
+
+        hold: rows above the box that may be asked for again.
+        """
+        try:
+            self._load(min(box.bottom, self.height), max(box.top - hold, 0))
+        except vips().Error as error:
+            raise unreadable(self.name, error) from error
+        rows = reflect(np.arange(box.top, box.bottom), self.height) - self._top
+        columns = reflect(np.arange(box.left, box.right), self.width)
+        if rows[-1] - rows[0] == len(rows) - 1 and columns[-1] - columns[0] == len(columns) - 1:
+            return self._rows[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return self._rows[rows[:, None], columns]
+
+    def _load(self, bottom: int, top: int) -> None:
+        """Hold all rows from `top` to `bottom`."""
+        have = self._top + len(self._rows)
+        if bottom <= have:
+            return
+        data = self._region.fetch(0, have, self.width, bottom - have)
+        fresh = np.frombuffer(data, self.dtype).reshape(-1, self.width, self.channels)
+        self._rows = np.concatenate((self._rows[max(top - self._top, 0) :], fresh))
+        self._top = max(self._top, top)
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What was seen on the way through all rows of a file."""
+
+    fail_on: str = "warning"  # how much of libvips' doubts are faults
+    neutral: bool = False  # three channels that are the same everywhere, see `color.is_neutral`
+
+
+def opened(source: Path, seen: Look, walked: Walk | None = None) -> Opened:
+    """A picture to be read row by row.
+
+    seen: what `look` has told of it, which must be a plain picture. walked: what `walk` has.
+
+    Raises PictureError if the file cannot be read, or is not what it was then.
+    """
+    facts, walked = seen.plain, walked or Walk()
+    assert facts is not None
+    image = _image(source, seen, walked.fail_on)
+    return Opened(image, str(source), facts, neutral=walked.neutral)
+
+
+def walk(source: Path, seen: Look, name: str = "") -> Walk:
+    """Decode all rows, and keep none. Raises PictureError for any damage."""
+    levels = ["warning", "error"]
+    while True:
+        try:
+            image = _image(source, seen, levels[0], name)
+            if seen.bands == 1:
+                image.avg()
+                return Walk(levels[0])
+            # One pass over the rows for both: all are decoded, and compared.
+            differences = [(image[0] - image[band]).abs() for band in (1, 2)]
+            return Walk(levels[0], neutral=differences[0].bandjoin(differences[1]).max() == 0)
+        except vips().Error as error:
+            if levels.pop(0) == "error" or jpeg.QUIRK not in error.detail:
+                raise unreadable(name or str(source), error) from error
+
+
+def _image(source: Path, seen: Look, fail_on: str, name: str = "") -> Any:
+    vips().vips_lib.vips_error_clear()  # or an older fault would be told
+    try:
+        image = of_file(source, seen.kind, access="sequential", fail_on=fail_on)
+    except vips().Error as error:
+        raise unreadable(name or str(source), error) from error
+    found = image.height, image.width, _SPACES.get(image.interpretation)
+    samples = "uchar" if seen.white == 255 else "ushort"
+    if found != (seen.height, seen.width, (seen.bands, samples)):
+        raise DamageError(f"{name or source}: is not the picture it was a moment ago; try again")
     return image
+
+
+def _field(image: Any, name: str, default: int) -> int:
+    return int(image.get(name)) if image.get_typeof(name) else default
+
+
+def unreadable(name: str, error: Any) -> DamageError:
+    """libvips' fault as ours."""
+    reason = " ".join(error.detail.split()) or "no reason given"
+    fault = f"{name}: cannot be decoded to the end ({reason})"
+    return DamageError(f"{fault}; it is damaged, cut short or unusual")

@@ -32,7 +32,8 @@ from wdsr.formats.vips import check_size, decoded, opened
 
 Tags = list[tuple[int, int, int, bytes]]  # number, type, count, value
 
-_SUBFILE, _COMPRESSION = 254, 259
+_SUBFILE, _COMPRESSION, _PHOTOMETRIC = 254, 259, 262
+_LAB = (8, 9, 10)  # of CIE, ICC and ITU
 _XMP, _IPTC, _ICC, _SUBDIRECTORIES = 700, 33723, 34675, 330
 _INTEROPERABILITY = 0xA005  # a directory within EXIF's, of no use beside another file
 _POINTERS = (EXIF_DIRECTORY, GPS_DIRECTORY)
@@ -70,6 +71,8 @@ def decode(data: bytes, kind: str, most: int, *, best_effort: bool = False) -> P
         where = f"page {number + 1} " if len(directories) > 1 else ""
         if kinds[number] & 4:
             raise PictureError(f"{where}is a mask, which is not read; convert it first")
+        if tiff.number(page, _PHOTOMETRIC) in _LAB:
+            raise PictureError(f"{where}is Lab, which is not read; convert it to RGB first")
         if left_out[number]:
             continue
         try:
@@ -140,6 +143,11 @@ def _is_ome(text: bytes) -> bool:
     return b"<OME" in text
 
 
+def _is_stale(text: bytes) -> bool:
+    """OME's description, or the size of the pixels that tifffile notes for itself."""
+    return _is_ome(text) or text.startswith(b'{"shape":')
+
+
 def _pages(data: bytes) -> list[Directory]:
     try:
         pages = Tiff(data).directories()
@@ -188,7 +196,7 @@ def _put_together(tiff: Tiff, page: Directory) -> tuple[bytes | None, bool]:
         tags = directory.tags.values()
         return [(t.number, t.type, t.count, t.value) for t in tags if t.type <= 13]
 
-    tags = [tag for tag in taken(page) if tag[0] in _TEXTS and not _is_ome(tag[3])]
+    tags = [tag for tag in taken(page) if tag[0] in _TEXTS and not _is_stale(tag[3])]
     if [tag[0] for tag in tags] in ([], [274]) and not page.tags.keys() & {*_POINTERS}:
         orientation = tiff.number(page, 274)
         if orientation in (None, 1):

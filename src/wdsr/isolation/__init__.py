@@ -20,15 +20,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from wdsr import errors
 from wdsr.errors import DecoderError, PictureError
+from wdsr.files import check_file
 from wdsr.headers import Header, Limits, check_header
 from wdsr.isolation import wire
 
 if TYPE_CHECKING:
+    from wdsr.formats.rows import Look, Walk
     from wdsr.picture import Picture
 
 # Not `-m`, and with -P: no file in the folder where the command runs may pass for a module.
@@ -44,6 +47,7 @@ def read(
     limits: Limits | None = None,
     best_effort: bool = False,
     drop_tags: bool = False,
+    strip_private: bool = False,
 ) -> Picture:
     """Decode a file's bytes in a worker; header first, see `check_header`.
 
@@ -51,30 +55,54 @@ def read(
 
     best_effort: a damaged file gives what can be decoded of it.
     drop_tags: as for `picture.read`.
+    strip_private: without GPS position and serial numbers, see `Picture.without_private`.
 
     Raises PictureError as `picture.read` does, LimitError if the header declares
     too much, DecoderError if the decoder crashes or takes too much memory or time.
     """
     limits = limits or Limits()
-    header = check_header(data, name, limits)
-    options = {"name": name, "max_pixels": limits.pixels, "best_effort": best_effort}
-    options["drop_tags"] = drop_tags
-    with _worker() as worker:
-        picture: Picture = worker.ask("read", options, data, header, limits)
+    found = check_header(data, name, limits)
+    options: dict[str, Any] = {"name": name, "max_pixels": limits.pixels}
+    options |= {"best_effort": best_effort, "drop_tags": drop_tags, "strip_private": strip_private}
+    picture: Picture = _ask("read", options, data, found, limits)
     if picture.height * picture.width > limits.pixels:  # the header has lied
         raise errors.LimitError(f"{name}: holds more pixels than the limit of {limits.pixels}")
     return picture
 
 
-def walk(path: Path, name: str, header: Header, limits: Limits) -> tuple[int, int]:
-    """Decode a large file row by row, keep nothing, and return (height, width).
+def header(path: Path, *, limits: Limits | None = None) -> Header:
+    """What a file declares, read by `check_header` in a worker: the file is not held in memory.
 
-    Of JPEG, PNG or TIFF. Raises as `read` does.
+    Raises FileError if there is no regular file, LimitError if it declares or has too much.
     """
-    with _worker() as worker:
-        options = {"path": str(path.absolute()), "name": name}
-        height, width = worker.ask("walk", options, b"", header, limits)
-    return height, width
+    limits = limits or Limits()
+    check_file(path, max_bytes=limits.bytes)
+    found: Header = _ask("header", _file(path) | {"limits": asdict(limits)}, b"", Header(), limits)
+    return found
+
+
+def look(
+    path: Path, found: Header, *, limits: Limits | None = None, strip_private: bool = False
+) -> Look:
+    """What a file is and holds beside its pixels, which are not decoded if the format allows that.
+
+    found: what `header` has told of it. strip_private: as for `read`.
+
+    Raises as `read` does.
+    """
+    limits = limits or Limits()
+    options: dict[str, Any] = {"max_pixels": limits.pixels, "strip_private": strip_private}
+    seen: Look = _ask("look", _file(path) | options, b"", found, limits)
+    return seen
+
+
+def walk(path: Path, seen: Look, found: Header, *, limits: Limits | None = None) -> Walk:
+    """Decode a large file row by row, and keep nothing: see `rows.walk`. Raises as `read` does."""
+    limits = limits or Limits()
+    facts = {"kind": seen.kind, "height": seen.height, "width": seen.width}
+    facts |= {"bands": seen.bands, "white": seen.white}
+    told: Walk = _ask("walk", _file(path) | {"seen": facts}, b"", found, limits)
+    return told
 
 
 def verify(
@@ -84,19 +112,29 @@ def verify(
 
     whole: if not, only the header of a large one.
     """
-    header = Header(width=width, height=height, frames=frames)
-    options: dict[str, Any] = {"path": str(path.absolute()), "name": name, "whole": whole}
-    options |= {"max_pixels": height * width, "frames": frames}
-    with _worker() as worker:
-        try:
-            size = tuple(worker.ask("verify", options, b"", header, Limits()))
-        except PictureError as error:
-            raise errors.WriteError(
-                f"{name}: was written but cannot be read again ({error}); try another --format"
-            ) from error
+    expected = Header(width=width, height=height, frames=frames)
+    task = "size" if whole else "look"
+    options: dict[str, Any] = _file(path) | {"name": name, "max_pixels": height * width}
+    options |= {"frames": frames} if whole else {}
+    try:
+        found = _ask(task, options, b"", expected, Limits())
+    except PictureError as error:
+        raise errors.WriteError(
+            f"{name}: was written but cannot be read again ({error}); try another --format"
+        ) from error
+    size = tuple(found) if whole else (found.height, found.width)
     if size != (height, width):
         fault = f"should have become {width} x {height} but is {size[1]} x {size[0]}"
         raise errors.WriteError(f"{name}: {fault}; try another --format")
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"path": str(path.absolute()), "name": str(path)}
+
+
+def _ask(task: str, options: dict[str, Any], data: bytes, found: Header, limits: Limits) -> Any:
+    with _worker() as worker:
+        return worker.ask(task, options, data, found, limits)
 
 
 def start() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wdsr import errors
+from wdsr import errors, headers
 from wdsr.isolation import wire
 
 try:
@@ -55,57 +57,89 @@ def _get_ready() -> None:
 
 
 def _answer(options: dict[str, Any], data: bytearray) -> list[wire.Part]:
-    from wdsr import picture
-
     task, name = options.pop("task"), options["name"]
     try:
-        if task == "walk":
-            return wire.pack(("done", _walk(Path(options["path"]), name)))
-        if task == "verify":
-            return wire.pack(("done", _verified(options)))
-        return wire.pack(("done", picture.read(bytes(data), **options)))
+        return wire.pack(("done", _TASKS[task](data, options)))
     except errors.WdsrError as error:
         return wire.pack((type(error).__name__, str(error)))
     except MemoryError:
         fault = "wants more memory than its size explains; if you trust it, --limit memory=N"
         return wire.pack(("DecoderError", f"{name}: {fault}"))
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror or error}); check the file"
+        return wire.pack(("FileError", f"{name}: {fault}"))
     except Exception as error:  # nothing that a file holds may be more than that file's fault
         fault = f"its decoder fails ({type(error).__name__}: {error}); it is damaged or unusual"
         return wire.pack(("DamageError", f"{name}: {' '.join(fault.split())}"))
 
 
-def _verified(options: dict[str, Any]) -> tuple[int, int]:
-    """(height, width) of a file that was just written, read as anyone would read it."""
+def _read(data: bytearray, options: dict[str, Any]) -> Any:
+    from wdsr import picture
+
+    strip = options.pop("strip_private")
+    found = picture.read(bytes(data), **options)
+    return found.without_private() if strip else found
+
+
+def _size(data: bytearray, options: dict[str, Any]) -> tuple[int, int]:
+    """Of a file that can be read to its end, in little memory if it is plain."""
     from wdsr import formats, picture
 
-    path, name, whole = Path(options["path"]), options["name"], options["whole"]
-    with path.open("rb") as file:
+    with Path(options["path"]).open("rb") as file:
         kind = formats.sniff(file.read(64))
-    if not whole or (kind in _IN_ORDER and options["frames"] == 1):
-        return _walk(path, name, rows=whole)
-    found = picture.read(path, name=name, max_pixels=options["max_pixels"])
+    if options.pop("frames") == 1 and kind in _IN_ORDER:
+        return _last_row(Path(options["path"]), kind, options["name"])
+    found = picture.read(Path(options.pop("path")), **options)
     return found.height, found.width
 
 
-def _walk(path: Path, name: str, *, rows: bool = True) -> tuple[int, int]:
-    """(height, width) of a large file, and a look at all its rows, of which none is kept."""
-    from wdsr import formats
+def _last_row(path: Path, kind: str, name: str) -> tuple[int, int]:
+    from wdsr.formats.rows import unreadable
     from wdsr.formats.vips import of_file, vips
 
-    with path.open("rb") as file:
-        kind = formats.sniff(file.read(64))
     try:
-        loader = formats.FORMATS[kind].loader
-        image = of_file(path, loader, access="sequential", fail_on="warning")
-        if rows and kind in _IN_ORDER:
-            image.crop(0, image.height - 1, image.width, 1).avg()
-        elif rows:
-            image.avg()
+        image = of_file(path, kind, access="sequential", fail_on="warning")
+        image.crop(0, image.height - 1, image.width, 1).avg()
     except vips().Error as error:
-        reason = " ".join(error.detail.split())
-        fault = f"cannot be decoded as {kind} ({reason}); it is damaged, cut short or unusual"
-        raise errors.DamageError(f"{name}: {fault}") from error
+        raise unreadable(name, error) from error
     return image.height, image.width
+
+
+def _header(data: bytearray, options: dict[str, Any]) -> Any:
+    limits = headers.Limits(**options["limits"])
+    with (
+        open(options["path"], "rb") as file,  # noqa: PTH123 - it may be of any name
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return headers.check_header(content, options["name"], limits)  # type: ignore[arg-type]
+
+
+def _look(data: bytearray, options: dict[str, Any]) -> Any:
+    from wdsr import formats, picture
+    from wdsr.formats import rows
+
+    strip, path = options.pop("strip_private", False), Path(options.pop("path"))
+    name = options["name"]
+    with path.open("rb") as file:
+        try:
+            kind = formats.sniff(file.read(64))
+        except errors.PictureError as error:
+            raise errors.PictureError(f"{name}: {error}") from error
+    if not formats.FORMATS[kind].loader:
+        found = picture.read(path, **options)
+        bands = found.pixels.shape[2] + (found.alpha is not None)
+        return rows.Look(kind, found.height, found.width, bands, found.white)
+    seen = rows.look(path, kind, name)
+    return replace(seen, facts=seen.facts.without_private()) if strip and seen.facts else seen
+
+
+def _walk(data: bytearray, options: dict[str, Any]) -> Any:
+    from wdsr.formats import rows
+
+    return rows.walk(Path(options["path"]), rows.Look(**options["seen"]), options["name"])
+
+
+_TASKS = {"read": _read, "size": _size, "header": _header, "look": _look, "walk": _walk}
 
 
 def _limit(seconds: float, room: int | None) -> None:
@@ -116,11 +150,11 @@ def _limit(seconds: float, room: int | None) -> None:
     # Seconds are whole: a file may get up to one more than it was given.
     until = infinite if seconds == math.inf else math.ceil(time.process_time() + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (until, infinite))
-    size = infinite if room is None else _size() + room
+    size = infinite if room is None else _used() + room
     resource.setrlimit(resource.RLIMIT_AS, (size, infinite))
 
 
-def _size() -> int:
+def _used() -> int:
     """Bytes of address space in use; so many that nothing is limited where it cannot be told."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])

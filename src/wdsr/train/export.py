@@ -101,6 +101,7 @@ def export_run(
 ) -> Path:
     """Write a run's averaged weights as `<name>-x<scale>.onnx`, with a golden tile beside it.
 
+    name: if it says the scale itself, as those of runs do, that is left out.
     facts: fields of the card that the run cannot know: licence, data, notes.
     score: measures the exported file; what it returns becomes the card's scores.
     safetensors: write `<name>-x<scale>.safetensors` too, with the same card.
@@ -119,7 +120,7 @@ def export_run(
     recipe = Recipe.from_dict(state["recipe"])
     network = averaged(recipe.network, state["average"])
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
-    card = card_of(name.removesuffix(f"-x{recipe.network.scale}"), recipe, training, facts)
+    card = card_of(_without_scale(name, recipe.network.scale), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
     model = Model(card, onnx_bytes, card.title)
     pairs = validation_pairs(valid, card.scale) if valid else None
@@ -136,6 +137,11 @@ def export_run(
         write_model(path.with_suffix(".safetensors"), network, card)
     update_checksums(target)
     return path
+
+
+def _without_scale(name: str, scale: int) -> str:
+    """`wdsr-b-8-x4-tune` -> `wdsr-b-8-tune`: a model's title ends with the scale."""
+    return "-".join(part for part in name.split("-") if part != f"x{scale}") or name
 
 
 def _fused(network: Network) -> Network:

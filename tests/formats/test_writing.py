@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wdsr import picture as pictures
-from wdsr.formats import lines, png, rows
+from wdsr.formats import lines, png, writing
 from wdsr.picture import Picture
 
 
@@ -60,14 +60,18 @@ def test_without_isal_libvips_compresses(monkeypatch: pytest.MonkeyPatch, tmp_pa
     np.testing.assert_array_equal(
         pictures.read(pictures.encode(picture, "png", compression=1)).pixels, picture.pixels
     )
-    rows.write([picture.pixels], picture, tmp_path / "a.png", "png", rows.Saving(compression=1))
+    writing.write(
+        [picture.pixels], picture, tmp_path / "a.png", "png", writing.Saving(compression=1)
+    )
     np.testing.assert_array_equal(pictures.read(tmp_path / "a.png").pixels, picture.pixels)
 
 
 @pytest.mark.parametrize("level", [0, 1, 6])
 def test_png_rows_have_the_head_of_a_picture(level: int, tmp_path: Path) -> None:
     picture = Picture(noise((33, 20, 3)), dpi=(300, 300), comment="by hand", icc=None)
-    rows.write(lots(picture.pixels, 10), picture, tmp_path / "a.png", "png", rows.Saving(95, level))
+    writing.write(
+        lots(picture.pixels, 10), picture, tmp_path / "a.png", "png", writing.Saving(95, level)
+    )
     data = (tmp_path / "a.png").read_bytes()
     assert data[33:].startswith(png.head(picture))
     assert data.count(b"pHYs") == 1
@@ -80,27 +84,29 @@ def test_png_rows_have_the_head_of_a_picture(level: int, tmp_path: Path) -> None
 def test_jpeg_rows_are_the_same_file_as_in_memory(quality: int, tmp_path: Path) -> None:
     picture = Picture(noise((64, 48, 3)), dpi=(72.5, 72.5), comment="by hand")
     facts = pictures.carryable(picture, "jpeg")
-    rows.write(lots(picture.pixels, 9), facts, tmp_path / "a.jpg", "jpeg", rows.Saving(quality))
+    writing.write(
+        lots(picture.pixels, 9), facts, tmp_path / "a.jpg", "jpeg", writing.Saving(quality)
+    )
     in_memory = pictures.encode(picture, "jpeg", quality=quality)
     assert (tmp_path / "a.jpg").read_bytes() == in_memory
 
 
 def test_deep_rows_are_rounded_for_jpeg(tmp_path: Path) -> None:
     picture = Picture(np.full((16, 16, 1), 257 * 99 + 200, np.uint16))
-    rows.write(lots(picture.pixels, 5), picture, tmp_path / "a.jpg", "jpeg", rows.Saving(100))
+    writing.write(lots(picture.pixels, 5), picture, tmp_path / "a.jpg", "jpeg", writing.Saving(100))
     assert set(pictures.read(tmp_path / "a.jpg").pixels.flat) == {100}
 
 
 @pytest.mark.parametrize(("kind", "level"), [("png", 6), ("jpeg", 1)])
 def test_a_disk_that_is_full_is_told(
-    kind: rows.Kind, level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: writing.Kind, level: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """libvips knows nothing of exceptions: the right one is raised all the same."""
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rows._Splice, "_begin", full)
+    monkeypatch.setattr(writing._Splice, "_begin", full)
     picture = Picture(noise((64, 48, 3)))
     with pytest.raises(OSError, match="No space left"):
-        rows.write([picture.pixels], picture, tmp_path / "a", kind, rows.Saving(95, level))
+        writing.write([picture.pixels], picture, tmp_path / "a", kind, writing.Saving(95, level))
