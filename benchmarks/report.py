@@ -51,6 +51,9 @@ def markdown(results: dict[str, Any]) -> str:
     if part := results.get("cores"):
         lines += ["", "| threads | seconds, 640 x 480 |", "|---|---|"]
         lines += [f"| {r['threads']} | {r['seconds']:.2f} |" for r in part["rows"]]
+    if (part := results.get("peers")) and part["rows"]:
+        lines += ["", f"| tool, {part['width']} x {part['height']} x4 | seconds |", "|---|---|"]
+        lines += [f"| {r['tool']} | {r['seconds']:.3f} |" for r in part["rows"]]
     rows = [row for name in ("processes", "large") for row in results.get(name, {}).get("rows", [])]
     if rows:
         lines += ["", "| `wdsr upscale`, shell to file | seconds | processor seconds | peak MB |"]

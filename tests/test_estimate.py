@@ -80,7 +80,7 @@ def test_an_estimate_is_work_over_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     upscaler, fake = Upscaler(target=Target(scale=2)), Fake()
     monkeypatch.setattr(upscaler, "passes", lambda height, width, white: [fake])
     monkeypatch.setattr(estimates, "tile_rate", lambda backend: 1e6)
-    monkeypatch.setattr(estimates, "encoding_rate", lambda kind: 1e7)
+    monkeypatch.setattr(estimates, "encoding_rate", lambda kind, compression: 1e7)
     one = estimate(upscaler, 340, 340, "png")
     plan = plan_tiles(340, 340, fake)
     area = len(plan) * plan.shape[0] * plan.shape[1]

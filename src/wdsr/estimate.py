@@ -15,12 +15,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wdsr import picture as pictures
 from wdsr.backends import Backend
+from wdsr.formats import lines
+from wdsr.formats.writing import Saving
 from wdsr.inference import best_side, forget_sides, plan_tiles, side_note
 from wdsr.processor import Others, recall, remember
 from wdsr.upscale import Upscaler
@@ -29,9 +32,13 @@ BUSY = 0.15  # of the processor: from here on, what others take spoils a measure
 SIDES = (96, 128, 172, 224, 288, 384)  # of a tile's core, that `best` chooses among
 
 # Bytes, from measured peaks (see docs/speed.md): a process with its engine before the first
-# tile; then for each LR pixel of a tile, and each sample of the result with its encoded copy.
-_PROCESS, _PER_TILE_PIXEL, _PER_SAMPLE = 135e6, 1700, 1.5
-_STREAMED = 300e6  # what waits between reading, enlarging and writing, at most
+# tile; for each LR pixel of a tile; for each sample of a result in memory with its encoded
+# copy; libvips, where it encodes; and what it holds of a picture that it decodes row by row.
+_PROCESS, _PER_SAMPLE, _VIPS, _DECODING = 107e6, 1.5, 20e6, 60e6
+_MOST_ROW = 40 * 2**20  # of tiles, see `stream.MOST`
+_PER_TILE_PIXEL = {"int8": 1150}
+_PER_TILE_PIXEL_ELSE = 1700
+Way = Literal["whole", "several", "held", "large"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ class Estimate:
     size: tuple[int, int]  # (height, width) of the result
     seconds: float
     memory: int  # bytes, at most
+    shapes: tuple[tuple[Backend, tuple[int, int]], ...] = ()  # of tiles that are compiled for
 
 
 def estimate(
@@ -51,30 +59,49 @@ def estimate(
     *,
     bands: int = 3,
     white: float = 255,
-    streamed: bool = False,
+    way: Way = "whole",
+    saving: Saving | None = None,
 ) -> Estimate:
-    """An estimate for one picture of a run, without the start of the program.
+    """An estimate for one picture of a run, without the start of the program and compiling.
 
     height, width, bands, white: of the picture. kind: format of the result.
-    streamed: whether it is enlarged row by row.
+    way: how it is enlarged: as a whole, alone or as one of several; or row by row, the
+        picture being in memory or too large for it.
 
     Raises UsageError if the target is smaller than the picture.
     """
+    saving = saving or Saving()
     size = upscaler.target.size(height, width)
     samples = size[0] * size[1] * bands
-    seconds, largest = samples / encoding_rate(kind), 0
+    seconds, shapes = samples / encoding_rate(kind, saving.compression), []
     sample = 1 if white == 255 else 2 if white == 65535 else 4
     layers = 2 if bands in (2, 4) else 1
+    tiles = row = 0.0
     for backend in upscaler.passes(height, width, white):
         plan = plan_tiles(height, width, backend, upscaler.tile)
         area = plan.shape[0] * plan.shape[1]
         work = layers * len(plan) * area * (8 if upscaler.self_ensemble else 1)
         seconds += work / tile_rate(backend)
-        largest = max(largest, area)
+        per_pixel = _PER_TILE_PIXEL.get(backend.precision, _PER_TILE_PIXEL_ELSE)
+        tiles = max(tiles, area * per_pixel)
+        row = plan.core[0] * backend.card.scale * size[1] * bands * sample
+        shapes.append((backend, plan.shape))
         height, width = height * backend.card.scale, width * backend.card.scale
-    held = samples * sample * _PER_SAMPLE
-    memory = _PROCESS + _PER_TILE_PIXEL * largest + (min(held, _STREAMED) if streamed else held)
-    return Estimate(size, seconds, int(memory))
+    quick = kind == "png" and lines.can_write(saving.compression)
+    memory = _PROCESS + tiles + (0 if quick else _VIPS)
+    if way in ("held", "large"):
+        memory += 2 * min(row, _MOST_ROW)
+    else:
+        memory += samples * sample * _PER_SAMPLE
+    if way == "held":
+        memory += samples * sample / shapes[0][0].card.scale ** 2
+    elif way == "large":
+        memory += _VIPS + _DECODING
+        if kind == "tiff":  # 256 rows are gathered for its tiles, and again for each smaller copy
+            memory += 256 * size[1] * bands * sample * (5 if saving.pyramid else 3)
+    elif way == "several":
+        memory += tiles  # two shapes stay compiled
+    return Estimate(size, seconds, int(memory), tuple(shapes))
 
 
 def tile_rate(backend: Backend, *, again: bool = False) -> float:
@@ -127,14 +154,18 @@ def best(backend: Backend, *, report: Callable[[int, float], None] = lambda *_: 
     return choice
 
 
-def encoding_rate(kind: str, *, again: bool = False) -> float:
-    """Samples of a result a second that a format encodes, on something like a photograph."""
-    what = f"encoding rate, {kind}"
+def encoding_rate(kind: str, compression: int = 1, *, again: bool = False) -> float:
+    """Samples of a result a second that a format encodes, and reads again to verify them.
+
+    On something like a photograph. compression: of PNG.
+    """
+    what = f"encoding and verifying rate, {kind} {compression if kind == 'png' else ''}"
     rate = None if again else recall(what)
     if not isinstance(rate, (int, float)) or rate <= 0:
         sample = pictures.Picture(_photograph(768, 1024))
+        pictures.read(pictures.encode(pictures.Picture(sample.pixels[:8, :8]), kind))  # loads
         others, began = Others(), time.perf_counter()
-        pictures.encode(sample, kind)
+        pictures.read(pictures.encode(sample, kind, compression=compression))
         rate = sample.pixels.size / (time.perf_counter() - began)
         _keep(what, rate, others)
     return float(rate)

@@ -51,7 +51,7 @@ def run_tiles(
     s = plan.scale
     output = np.empty((plan.height * s, plan.width * s, image.shape[2]), dtype)
     enlarge = tile_runner(backend, image, white, output.dtype, self_ensemble)
-    for t, sr in run_plan(plan, lambda box: _read(image, box), enlarge):
+    for t, sr in run_plan(plan, lambda box: read_box(image, box), enlarge):
         output[t.write.slices] = sr
         tick()
     return output
@@ -142,7 +142,8 @@ _recall = functools.lru_cache(recall)  # a file is read once
 forget_sides = _recall.cache_clear
 
 
-def _read(image: Image, box: Box) -> Image:
+def read_box(image: Image, box: Box) -> Image:
+    """The pixels of a box, continued beyond the edge by reflection."""
     height, width = image.shape[:2]
     if box.top >= 0 and box.left >= 0 and box.bottom <= height and box.right <= width:
         return image[box.slices]

@@ -27,6 +27,7 @@ __all__ = [
     "Format",
     "Picture",
     "Timing",
+    "carryable",
     "check_format",
     "check_output",
     "encode",
@@ -169,7 +170,7 @@ def write(
     *,
     format: str | None = None,  # noqa: A002
     quality: int | None = None,
-    compression: int = 3,
+    compression: int = 1,
     overwrite: bool = False,
 ) -> None:
     """Encode into a file that is there whole or not at all.
@@ -199,7 +200,7 @@ def encode(
     format: str,  # noqa: A002
     *,
     quality: int | None = None,
-    compression: int = 3,
+    compression: int = 1,
 ) -> bytes:
     """The bytes of a file: `encode(picture, "png")`.
 
@@ -213,7 +214,7 @@ def encode(
         JPEG is not made worse than the one it came from, and WebP and JPEG XL are
         lossless for a picture that never was lossy. From 90 up, JPEG, AVIF and HEIC
         do not subsample colour. Other formats are lossless and ignore it.
-    compression: of PNG, 0 (none) to 9 (smallest, slowest).
+    compression: of PNG, 0 (none), 1 (quick) to 9 (smallest, slowest).
 
     Raises PictureError if the format cannot hold the picture, and UsageError
     for an unknown format or a quality out of range.
@@ -231,19 +232,22 @@ def encode(
 
 
 def _fitted(page: Picture, format: str) -> Picture:  # noqa: A002
-    """The page as the codec of a format can take it, without what the format cannot carry."""
-    form = FORMATS[format]
-    if page.is_opaque and not form.alpha:
+    """The page as the codec of a format can take it."""
+    page = carryable(page, format)
+    types = FORMATS[format].types
+    return page if page.pixels.dtype.name in types else converted(page, types[-1])
+
+
+def carryable(page: Picture, format: str) -> Picture:  # noqa: A002
+    """The page without what a format cannot carry of it; its samples are what they were."""
+    if page.is_opaque and not FORMATS[format].alpha:
         page = replace(page, alpha=None)
     if has_useless_profile(page, format):
         page = replace(page, icc=None)
     if format == "jpeg":
         without: dict[str, Any] = dict.fromkeys(oversized(page))
         page = replace(page, **without)
-    page = replace(page, exif=_exif_for(page, format))
-    if page.pixels.dtype.name not in form.types:
-        page = converted(page, form.types[-1])
-    return page
+    return replace(page, exif=_exif_for(page, format))
 
 
 def _exif_for(page: Picture, format: str) -> bytes | None:  # noqa: A002

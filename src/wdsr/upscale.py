@@ -242,12 +242,7 @@ class Upscaler:
 
     def describe(self, picture: Picture) -> str:
         """What would be used for a picture, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
-        passes = self._passes(picture)
-        steps = [
-            f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}"
-            for p in passes
-        ]
-        return "; ".join(steps) or "no model: the size stays"
+        return described(self._passes(picture))
 
     def passes(
         self, height: int, width: int, white: float, model: str | None = None
@@ -376,6 +371,14 @@ class _Job:
     def layers(self) -> int:
         """Images that go through the network: colour, and alpha that is not flat."""
         return 1 if self.page.alpha is None or self.flat else 2
+
+
+def described(passes: Sequence[Backend]) -> str:
+    """Models, engines and precisions, e.g. `wdsr-b-8-x4, OpenVINO, float32`."""
+    steps = [
+        f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}" for p in passes
+    ]
+    return "; ".join(steps) or "no model: the size stays"
 
 
 def _check_values(picture: Picture) -> None:

@@ -28,7 +28,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.addaudithook(hook)
 """
 # As the installed script, and as `python -m wdsr`.
-STARTS = ["from wdsr.cli import main; main()", "import runpy; runpy.run_module('wdsr')"]
+STARTS = [
+    "from wdsr.__main__ import main; main()",
+    "import runpy; runpy.run_module('wdsr', run_name='__main__')",
+]
 
 
 @pytest.fixture(autouse=True)

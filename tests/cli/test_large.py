@@ -110,3 +110,49 @@ def test_a_damaged_large_picture_is_refused_before_the_work(
     assert "a.png: cannot be decoded" in ran.err
     assert not Path("a_x4.png").exists()
     assert wdsr("upscale", "a.png", "--best-effort").code == 0
+
+
+@pytest.mark.parametrize("target", ["out.png", "out.jpg"])
+def test_one_ordinary_picture_is_written_as_it_is_enlarged(
+    wdsr: Wdsr,
+    noise: np.ndarray[Any, Any],
+    target: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Decoded by a worker, verified as a whole, and never held as a whole."""
+    monkeypatch.setattr(stream, "LARGE", 10**8)
+    pixels = noise.repeat(8, 0)  # several rows of tiles
+    save("a.png", pixels)
+    checks: list[dict[str, Any]] = []
+    verify = isolation.verify
+
+    def see(part: Path, **facts: Any) -> None:
+        checks.append(facts)
+        verify(part, **facts)
+
+    monkeypatch.setattr(isolation, "verify", see)
+    monkeypatch.setattr(pictures, "encode", None)  # which would need it whole
+    assert wdsr("upscale", "a.png", "-o", target).code == 0
+    assert [(check["height"], check["width"], check.get("whole", True)) for check in checks] == [
+        (4 * len(pixels), 4 * pixels.shape[1], True)
+    ]
+    if target == "out.png":
+        expected = pixels.repeat(4, 0).repeat(4, 1)
+        np.testing.assert_array_equal(pictures.read(Path(target)).pixels, expected)
+    assert sorted(path.name for path in Path().iterdir()) == ["a.png", target]
+
+
+def test_a_picture_that_is_not_plain_is_held(
+    wdsr: Wdsr, noise: np.ndarray[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With alpha, at other scales, into TIFF: as before, to the right size."""
+    monkeypatch.setattr(stream, "LARGE", 10**8)
+    tall = noise.repeat(8, 0)
+    veil = np.arange(tall.shape[0] * tall.shape[1]).reshape(tall.shape[:2]).astype(np.uint8)
+    Path("veil.png").write_bytes(pictures.encode(pictures.Picture(tall, veil), "png"))
+    save("a.png", tall)
+    for call, scale in (("veil.png", 4), ("a.png", 2.5), ("a.png", 4)):
+        target = f"{scale}.tif" if (call, scale) == ("a.png", 4) else f"{scale}-{call}"
+        assert wdsr("upscale", call, "-s", scale, "-o", target).code == 0
+        found = pictures.read(Path(target))
+        assert (found.height, found.width) == tuple(round(side * scale) for side in tall.shape[:2])

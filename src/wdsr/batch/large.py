@@ -1,4 +1,4 @@
-"""Large pictures, which are enlarged row by row where that is possible."""
+"""Pictures that are enlarged row by row: plain ones, and large ones where that is possible."""
 
 from __future__ import annotations
 
@@ -11,26 +11,96 @@ from typing import TYPE_CHECKING
 
 from wdsr import isolation, stream
 from wdsr import picture as pictures
+from wdsr.batch.memory import give_back_at_once
 from wdsr.errors import PictureError, UsageError
 from wdsr.formats import rows
 from wdsr.headers import Header, Limits
+from wdsr.upscale import described
 
 if TYPE_CHECKING:
     from wdsr.backends import Backend
+    from wdsr.choose import Choice
     from wdsr.picture import Picture
     from wdsr.upscale import Upscaler
 
 
+_HELD_KINDS: tuple[stream.Kind, ...] = ("png", "jpeg")
+
+
 @dataclass(frozen=True)
-class Large:
-    """A picture that is to be enlarged row by row: decoded here, once a worker has tried it."""
+class Flow:
+    """A picture that is enlarged row by row, so that its result is never held."""
+
+    facts: Picture  # all that is to be carried; of a large one, the pixels take no room
+    backend: Backend
+    kind: stream.Kind
+    tile: int | None
+    self_ensemble: bool
+
+    @classmethod
+    def held(cls, upscaler: Upscaler, picture: Picture, kind: str, choice: Choice) -> Flow | None:
+        """If a picture in memory is plain, and its result is more than one row of tiles.
+
+        kind: format of the result; of TIFF, rows carry less.
+        """
+        if picture.others or picture.alpha is not None:
+            return None
+        source, dtype = stream.Held(picture), picture.pixels.dtype.name
+        backend = flowing(upscaler, source.height, source.width, dtype, kind, choice.model)
+        if backend is None or kind not in _HELD_KINDS:
+            return None
+        if stream.row_plan(source, backend, upscaler.tile).core[0] >= source.height:
+            return None
+        return cls(picture, backend, kind, upscaler.tile, upscaler.self_ensemble)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) before."""
+        return self.facts.width, self.facts.height
+
+    @property
+    def result(self) -> tuple[int, int]:
+        """(width, height) after."""
+        scale = self.backend.card.scale
+        return self.facts.width * scale, self.facts.height * scale
+
+    @property
+    def engine(self) -> str:
+        """Model, engine and precision."""
+        return described([self.backend])
+
+    def opened(self) -> stream.Source:
+        """The pixels, to be read from the top."""
+        return stream.Held(self.facts)
+
+    def write(
+        self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
+    ) -> None:
+        """Enlarge into a file. Raises PictureError if that fails."""
+        stream.enlarge_into(
+            self.opened(),
+            part,
+            self.backend,
+            self.kind,
+            saving,
+            tile=self.tile,
+            self_ensemble=self.self_ensemble,
+            on_progress=on_progress,
+        )
+
+    def verify(self, part: Path, name: str) -> None:
+        """Read the file as anyone would. Raises WriteError if it is not good."""
+        width, height = self.result
+        isolation.verify(part, name=name, width=width, height=height)
+
+
+@dataclass(frozen=True)
+class Large(Flow):
+    """One that is too large for memory: decoded here, once a worker has tried it."""
 
     source: Path
     header: Header
     seen: rows.Look
-    facts: Picture  # all that the file holds, of pixels that take no room
-    backend: Backend
-    kind: stream.Kind
     walked: rows.Walk = dataclasses.field(default_factory=rows.Walk)  # by a worker
 
     @classmethod
@@ -70,7 +140,7 @@ class Large:
             scale = passes[0].card.scale
             whole = (height, width) == (seen.height * scale, seen.width * scale)
             if whole and (facts := seen.plain):
-                return cls(source, header, seen, facts, passes[0], kind)
+                return cls(facts, passes[0], kind, upscaler.tile, False, source, header, seen)
         if pyramid:
             raise PictureError(
                 f"{source}: a pyramid is made only of plain pictures (8 or 16 bits, opaque, "
@@ -79,21 +149,9 @@ class Large:
         return None
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(width, height) before."""
-        return self.seen.width, self.seen.height
-
-    @property
-    def result(self) -> tuple[int, int]:
-        """(width, height) after."""
-        scale = self.backend.card.scale
-        return self.seen.width * scale, self.seen.height * scale
-
-    @property
     def engine(self) -> str:
-        """Model, engine and precision."""
-        name = type(self.backend).__name__.removesuffix("Backend")
-        return f"{self.backend.card.title}, {name}, {self.backend.precision}, row by row"
+        """Model, engine and precision, and that it went this way."""
+        return f"{super().engine}, row by row"
 
     @property
     def lost(self) -> list[str]:
@@ -110,12 +168,35 @@ class Large:
         with self.source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
 
+    def opened(self) -> stream.Source:
+        """The pixels, as they are decoded."""
+        return rows.opened(self.source, self.seen, self.walked)
+
     def write(
         self, part: Path, saving: stream.Saving, on_progress: Callable[[int, int], None]
     ) -> None:
-        """Enlarge into a file. Raises PictureError if that fails."""
-        picture = rows.opened(self.source, self.seen, self.walked)
-        stream.enlarge_into(picture, part, self.backend, self.kind, saving, on_progress=on_progress)
+        """As any other, in less memory."""
+        give_back_at_once()
+        super().write(part, saving, on_progress)
+
+    def verify(self, part: Path, name: str) -> None:
+        """Read the file's header, and not all that has taken minutes to make."""
+        width, height = self.result
+        isolation.verify(part, name=name, width=width, height=height, whole=False)
+
+
+def flowing(
+    upscaler: Upscaler, height: int, width: int, dtype: str, kind: str, model: str | None = None
+) -> Backend | None:
+    """What enlarges opaque pixels of a type into a format row by row; None if that cannot be."""
+    fits = kind in _HELD_KINDS and dtype in pictures.FORMATS[kind].types
+    if not fits or upscaler.consistent:
+        return None
+    white = {"uint8": 255.0, "uint16": 65535.0}[dtype]
+    passes = upscaler.passes(height, width, white, model)
+    scale = passes[0].card.scale if len(passes) == 1 else 0
+    whole = upscaler.target.size(height, width) == (height * scale, width * scale)
+    return passes[0] if whole else None
 
 
 # A smaller file than this is no large picture, unless it is nearly empty: then memory is no care.

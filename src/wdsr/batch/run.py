@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsr import isolation
 from wdsr import picture as pictures
-from wdsr.batch.large import Large
+from wdsr.batch.large import Flow, Large
 from wdsr.batch.memory import check_room
 from wdsr.batch.plan import STREAM, Job
 from wdsr.batch.results import Results, unwritable
@@ -57,7 +57,7 @@ class _Work:
     lost: tuple[str, ...] = ()
     residual: str = ""
     picture: Picture | None = None
-    large: Large | None = None  # instead, if it is enlarged row by row
+    flow: Flow | None = None  # instead, if it is enlarged row by row
     before: Size = (0, 0)
     result: Picture | None = None
     engine: str = ""
@@ -82,6 +82,7 @@ class Batch:
         self._upscaler = upscaler
         self._settings = settings
         self._on_outcome, self._on_tile = on_outcome, on_tile
+        self._alone = False
         self._writing: deque[Future[Outcome]] = deque()
         self._proven = False  # once the engine has enlarged something
         self._results = Results(self._key, overwrite=settings.overwrite, resume=settings.resume)
@@ -94,6 +95,7 @@ class Batch:
 
         Raises what ends the whole run, such as Ctrl-C, once nothing is being written.
         """
+        self._alone = at_once == 1
         with _Inline() if at_once == 1 else ThreadPoolExecutor(2 * at_once) as pool:
             try:
                 for reading in self._ahead(jobs, pool, at_once - 1):
@@ -167,7 +169,13 @@ class Batch:
             work.lost = self._lost(
                 [*pictures.check_output(picture, work.kind, sizes), *pictures.noted(picture)]
             )
-            check_room(self._upscaler, picture)
+            work.choice = self._upscaler.choice(picture)
+            # One file alone is enlarged, encoded and written at once; of several, one is enlarged
+            # while others are encoded and written, which leaves the processors no less to do.
+            if self._alone and not (job.target == STREAM or job.root or self._settings.measure):
+                work.flow = Flow.held(self._upscaler, picture, work.kind, work.choice)
+            if work.flow is None:
+                check_room(self._upscaler, picture)
             if job.target != STREAM:
                 self._results.prepare(job.target.parent)
             work.picture, work.before = picture, (picture.width, picture.height)
@@ -205,7 +213,7 @@ class Batch:
             work.lost = self._lost(large.lost)
             self._results.prepare(work.job.target.parent)
             large = large.rehearsed(self._settings.limits)
-            work.large, work.before, work.engine = large, large.size, large.engine
+            work.flow, work.before = large, large.size
         return work
 
     def _enlarge(self, work: _Work) -> _Work:
@@ -215,42 +223,37 @@ class Batch:
                 self._on_tile(work.job, done, total)
                 self._tell()  # a large picture takes minutes
 
-            if work.large is not None:
-                self._enlarge_large(work, work.large, tick)
+            if work.flow is not None:
+                self._flow(work, work.flow, tick)
             elif work.picture is not None:
                 work.result = self._upscaler.upscale_picture(work.picture, tick)
                 work.engine = self._upscaler.describe(work.picture)
-                work.choice = self._upscaler.choice(work.picture)
                 if self._settings.measure:
                     work.residual = measured(work.result, work.picture)
             self._proven = True
-        work.picture = work.large = None
+        work.picture = work.flow = None
         return work
 
-    def _enlarge_large(self, work: _Work, large: Large, tick: Callable[[int, int], None]) -> None:
-        """Read, enlarge and write at once. In the end only the result's header is read again."""
+    def _flow(self, work: _Work, flow: Flow, tick: Callable[[int, int], None]) -> None:
+        """Read, enlarge and write at once."""
         settings = self._settings
-        fine = max(95, large.facts.fine_quality or 0)
+        fine = max(95, flow.facts.fine_quality or 0)
         saving = Saving(settings.quality or fine, settings.compression, settings.pyramid)
         self._results.put(
             work.job,
-            lambda part: large.write(part, saving, tick),
+            lambda part: flow.write(part, saving, tick),
             work.digest,
             work.replaces,
-            lambda part: isolation.verify(
-                part,
-                name=work.job.target_name,
-                width=large.result[0],
-                height=large.result[1],
-                whole=False,
-            ),
+            lambda part: flow.verify(part, work.job.target_name),
         )
         work.outcome = Outcome(
             work.job,
             "done",
-            before=large.size,
-            after=large.result,
-            engine=large.engine,
+            before=flow.size,
+            after=flow.result,
+            engine=flow.engine,
+            choice=work.choice,
+            warning=work.warning,
             lost=work.lost,
         )
 

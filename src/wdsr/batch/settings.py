@@ -22,7 +22,7 @@ class Settings:
 
     format: str | None = dataclasses.field(default=None, metadata={"shapes": True})
     quality: int | None = dataclasses.field(default=None, metadata={"shapes": True})
-    compression: int = dataclasses.field(default=3, metadata={"shapes": True})  # of PNG
+    compression: int = dataclasses.field(default=1, metadata={"shapes": True})  # of PNG
     pyramid: bool = dataclasses.field(default=False, metadata={"shapes": True})  # of TIFF
     best_effort: bool = dataclasses.field(default=False, metadata={"shapes": True})
     strip_private: bool = dataclasses.field(default=False, metadata={"shapes": True})

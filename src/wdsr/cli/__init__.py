@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 _SOON = 0.05  # seconds
+_NO_WORK = {"-h", "--help", "--version", "--dry-run"}
 
 
 class _AskedError(KeyboardInterrupt):
@@ -70,6 +71,11 @@ def main() -> None:
     code, said = 130, "interrupted; nothing half-written is left"
     with _Ending() as ending:
         try:
+            if sys.argv[1:2] == ["upscale"] and not _NO_WORK & set(sys.argv):
+                # What people wait for: its decoder gets ready while everything else loads.
+                from wdsr import isolation
+
+                isolation.start()
             from wdsr.cli.app import run
 
             code, said = run(sys.argv[1:])

@@ -2,56 +2,58 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Collection
 
 import typer
 
-from wdsr.cli import (
-    compare,
-    data,
-    degrade,
-    doctor,
-    evaluate,
-    export,
-    importing,
-    models,
-    quantise,
-    train,
-    upscale,
-)
 from wdsr.cli.common import Command, Version, one_line
 from wdsr.errors import WdsrError
 
-app = typer.Typer(
-    name="wdsr",
-    help="Make small pictures larger, with WDSR networks: `wdsr upscale photo.jpg`",
-    add_completion=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("upscale", cls=upscale.Upscale)(upscale.upscale)
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "models": models.models,
-    "info": models.info,
-    "degrade": degrade.degrade,
-    "doctor": doctor.doctor,
-    "evaluate": evaluate.evaluate,
-    "compare": compare.compare,
-    "train": train.train,
-    "export": export.export,
-    "import": importing.import_,
-    "quantise": quantise.quantise,
+# Command -> module of this package, and what stands for the command in it: a function, or an
+# app of its own. In the order of `wdsr --help`.
+COMMANDS = {
+    "upscale": ("upscale", "upscale"),
+    "models": ("models", "models"),
+    "info": ("models", "info"),
+    "degrade": ("degrade", "degrade"),
+    "doctor": ("doctor", "doctor"),
+    "evaluate": ("evaluate", "evaluate"),
+    "compare": ("compare", "compare"),
+    "train": ("train", "train"),
+    "export": ("export", "export"),
+    "import": ("importing", "import_"),
+    "quantise": ("quantise", "quantise"),
+    "data": ("data", "app"),
 }
-for name, command in _COMMANDS.items():
-    app.command(name, cls=Command)(command)
-app.add_typer(data.app, name="data")
+
+
+def build(names: Collection[str] = COMMANDS.keys()) -> typer.Typer:
+    """The command with these subcommands: each takes milliseconds to build."""
+    app = typer.Typer(
+        name="wdsr",
+        help="Make small pictures larger, with WDSR networks: `wdsr upscale photo.jpg`",
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name in names:
+        module, attribute = COMMANDS[name]
+        holder = importlib.import_module(f"wdsr.cli.{module}")
+        found = getattr(holder, attribute)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name, cls=holder.Upscale if name == "upscale" else Command)(found)
+    return app
+
 
 # Typer has its own copy of click in some versions; either way this is the base of usage errors.
 _CLICK_ERRORS: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-@app.callback(invoke_without_command=True)
 def _root(context: typer.Context, version: Version = False) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
@@ -60,8 +62,9 @@ def _root(context: typer.Context, version: Version = False) -> None:
 
 def run(arguments: list[str]) -> tuple[int, str]:
     """Run a command; its exit code, and the line to say if that is not 0."""
-    command = typer.main.get_command(app)
+    named = [name for name in arguments[:1] if name in COMMANDS]
     try:
+        command = typer.main.get_command(build(named or COMMANDS.keys()))
         # Not `app()`, which has its own ideas about interrupts and broken pipes.
         with command.make_context("wdsr", arguments) as context:
             command.invoke(context)

@@ -13,23 +13,32 @@ if TYPE_CHECKING:
     from wdsr.backends import Backend
     from wdsr.batch.plan import Job
     from wdsr.batch.settings import Settings
+    from wdsr.estimate import Way
+    from wdsr.formats.rows import Look
     from wdsr.upscale import Upscaler
 
 
-def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> None:
+def tell(
+    upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings, *, alone: bool
+) -> None:
     """Print a line for each picture and one for all.
+
+    alone: whether there is but one.
 
     Raises PictureError if any of the pictures would be refused.
     """
     from wdsr import isolation
     from wdsr import picture as pictures
-    from wdsr.batch.large import Large
+    from wdsr.batch.large import Large, flowing
     from wdsr.batch.plan import STREAM
-    from wdsr.estimate import compile_seconds, estimate, startup_seconds
+    from wdsr.estimate import compile_seconds, estimate
+    from wdsr.stream import Saving
 
     found, refused = [], 0
     start: float | None = None
-    engines: dict[int, Backend] = {}
+    compiled: list[tuple[Backend, tuple[int, int]]] = []
+    compiling = 0.0
+    saving = Saving(compression=settings.compression, pyramid=settings.pyramid)
     for job in jobs:
         if job is None:
             continue
@@ -43,9 +52,14 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
             large = Large.of(
                 upscaler, source, kind, limits=settings.limits, pyramid=settings.pyramid
             )
-            passes = upscaler.passes(seen.height, seen.width, seen.white)
-            start = start or startup_seconds()
-            engines |= {id(backend): backend for backend in passes}
+            start = start or _after_loading(upscaler, seen)
+            way: Way = "whole" if alone else "several"
+            if large is not None:
+                way = "large"
+            elif alone and seen.bands in (1, 3) and seen.white > 1 and not settings.measure:
+                dtype = "uint8" if seen.white == 255 else "uint16"
+                if flowing(upscaler, seen.height, seen.width, dtype, kind):
+                    way = "held"
             one = estimate(
                 upscaler,
                 seen.height,
@@ -53,8 +67,13 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
                 kind,
                 bands=seen.bands,
                 white=seen.white,
-                streamed=large is not None,
+                way=way,
+                saving=saving,
             )
+            for new in one.shapes:
+                if new not in compiled:
+                    compiled = [*compiled[-1:], new]  # an engine keeps two
+                    compiling += compile_seconds(new[0])
             pictures.check_format(kind, *one.size, alpha=seen.bands in (2, 4))
         except (PictureError, UsageError) as error:
             refused += 1
@@ -67,8 +86,7 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
             f"{one.size[1]} x {one.size[0]}, "
             f"about {_spoken(one.seconds)}, {one.memory / 1e6:.0f} MB"
         )
-    seconds = sum(one.seconds for one in found) + (start or 0)
-    seconds += sum(compile_seconds(backend) for backend in engines.values())
+    seconds = sum(one.seconds for one in found) + (start or 0) + compiling
     memory = max((one.memory for one in found), default=0)
     count = f"{len(found)} picture{'' if len(found) == 1 else 's'}"
     typer.echo(
@@ -76,6 +94,14 @@ def tell(upscaler: Upscaler, jobs: Iterable[Job | None], settings: Settings) -> 
     )
     if refused:
         raise PictureError(f"{refused} of {refused + len(found)} pictures would be refused")
+
+
+def _after_loading(upscaler: Upscaler, seen: Look) -> float:
+    """How long it takes until the engine is loaded."""
+    from wdsr.estimate import startup_seconds
+
+    upscaler.passes(seen.height, seen.width, seen.white)
+    return startup_seconds()
 
 
 def _spoken(seconds: float) -> str:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wdsr.cli.common import one_line
 from wdsr.errors import WdsrError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
     from wdsr.batch.plan import Job
     from wdsr.batch.settings import Outcome, Size
@@ -129,7 +130,7 @@ class Report:
 
     def _say(self, line: str) -> None:
         # Words go to stderr, above the bar: stdout may be where the picture goes.
-        self._bar.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
+        self._bar.say(one_line(line))
 
     def _emit(self, event: str, **facts: Any) -> None:
         sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
@@ -165,17 +166,49 @@ def _size(size: Size | None) -> str:
     return f"{size[0]} x {size[1]}" if size else "?"
 
 
-def _bar(events: bool) -> Progress:
+class _NoBar:
+    """What stands in for a bar where nobody would see one: loading rich takes 40 ms."""
+
+    def __enter__(self) -> _NoBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add_task(self, description: str, *, total: float | None) -> TaskID:
+        """Nothing to show."""
+        return cast("TaskID", 0)
+
+    def update(self, task: TaskID, *, completed: float, description: str = "") -> None:
+        """Nothing to show."""
+
+    def remove_task(self, task: TaskID) -> None:
+        """Nothing to show."""
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _bar(events: bool) -> Any:
+    if events or not (sys.stderr.isatty() or os.environ.get("FORCE_COLOR")):
+        return _NoBar()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    return Progress(
+
+    class Bar(Progress):
+        def say(self, line: str) -> None:
+            """Print a line above the bar."""
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    return Bar(
         TextColumn("{task.description}", markup=False),  # a file may be called [/]
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=events or not console.is_terminal,
+        disable=not console.is_terminal,
     )

@@ -116,7 +116,7 @@ def upscale(
     ] = "auto",
     compression: Annotated[
         int, typer.Option(metavar="N", help="Of PNG, 0 to 9: 1 is quickest, 9 smallest.")
-    ] = 3,
+    ] = 1,
     pyramid: Annotated[
         bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
     ] = False,
@@ -254,7 +254,7 @@ def upscale(
     if dry_run:
         if watch or STREAM in sources:
             raise UsageError("--dry-run reads the headers of files that are there: give those")
-        tell(upscaler, todo, settings)
+        tell(upscaler, todo, settings, alone=total == 1)
         return
     report = Report(
         total if not faults else len(faults) + (total or 0), verbose=verbose, events=events

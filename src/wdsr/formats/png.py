@@ -16,10 +16,10 @@ import numpy as np
 
 from wdsr.errors import PictureError
 from wdsr.exif import PREFIX
-from wdsr.formats.base import TEXTS, Picture, Timing, UndecodableError, described, split
+from wdsr.formats import lines
+from wdsr.formats.base import TEXTS, Array, Picture, Timing, UndecodableError, described, split
 from wdsr.formats.vips import call_saver, check_size, decoded, new_image, opened
 
-_MAGIC = b"\x89PNG\r\n\x1a\n"
 _XMP = b"XML:com.adobe.xmp\0"
 _METRE = 0.0254  # of an inch
 
@@ -94,10 +94,10 @@ def encode(picture: Picture, kind: str, quality: int | None, *, compression: int
     pages = [*picture.pages]
     veiled = any(page.alpha is not None for page in pages)
     colours = max(page.pixels.shape[2] for page in pages)
-    files = [_pixels(page, colours, veiled, compression) for page in pages]
-    plain = [_chunks(file, pixels=True) for file in files]
-    header, body = plain[0][0], [b"".join(b for n, b in file if n == b"IDAT") for file in plain]
-    result = [header, *_described(picture)]
+    arrays = [_samples(page, colours, veiled) for page in pages]
+    body = [_packed(array, compression) for array in arrays]
+    header = lines.header(arrays[0].shape, arrays[0].dtype)
+    result = [(b"IHDR", header), *_described(picture)]
     if picture.timing is None:
         result.append((b"IDAT", body[0]))
     else:
@@ -114,7 +114,7 @@ def encode(picture: Picture, kind: str, quality: int | None, *, compression: int
             else:
                 result.append((b"IDAT", body[0]))
     result.append((b"IEND", b""))
-    return _MAGIC + _file_of(result)
+    return lines.MAGIC + _file_of(result)
 
 
 def head(picture: Picture) -> bytes:
@@ -123,20 +123,26 @@ def head(picture: Picture) -> bytes:
 
 
 def _file_of(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    return b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
+    return b"".join(lines.chunk(name, body) for name, body in chunks)
 
 
-def _pixels(page: Picture, colours: int, veiled: bool, compression: int) -> bytes:
+def _samples(page: Picture, colours: int, veiled: bool) -> Array:
+    """(H, W, bands), the last of which is alpha if anything is veiled."""
     array = page.pixels.repeat(colours // page.pixels.shape[2], 2)
-    like = Picture(array)
-    if veiled:
-        solid = np.full(array.shape[:2], page.white, array.dtype)
-        array = np.dstack((array, solid if page.alpha is None else page.alpha))
+    if not veiled:
+        return array
+    solid = np.full(array.shape[:2], page.white, array.dtype)
+    return np.dstack((array, solid if page.alpha is None else page.alpha))
+
+
+def _packed(array: Array, compression: int) -> bytes:
+    """What goes into IDAT."""
+    if lines.can_write(compression):
+        return b"".join(lines.compressed([array], compression))
     # On photographs this filter is faster than libvips' default, and a third smaller.
-    return call_saver(new_image(array, like), "png", compression=compression, filter="up")
+    like = Picture(array[..., : array.shape[2] - 1 + array.shape[2] % 2])
+    file = call_saver(new_image(array, like), "png", compression=compression, filter="up")
+    return b"".join(body for name, body in _chunks(file, pixels=True) if name == b"IDAT")
 
 
 def _described(picture: Picture) -> list[tuple[bytes, bytes]]:
@@ -165,7 +171,7 @@ def _chunks(data: bytes, *, pixels: bool = False) -> list[tuple[bytes, bytes]]:
 
     pixels: with the bodies that hold these, which else are left empty.
     """
-    found, at = [], len(_MAGIC)
+    found, at = [], len(lines.MAGIC)
     while at + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, at)
         if at + 12 + length > len(data):

@@ -21,7 +21,7 @@ from wdsr import formats
 from wdsr.errors import DamageError, PictureError
 from wdsr.formats import jpeg
 from wdsr.formats.base import Picture, UndecodableError
-from wdsr.formats.vips import vips
+from wdsr.formats.vips import of_file, vips
 from wdsr.resize import reflect
 from wdsr.tiling import Box
 
@@ -64,7 +64,7 @@ def look(source: Path, kind: str, name: str = "") -> Look:
     Raises PictureError.
     """
     try:
-        image = vips().Operation.call(f"{formats.FORMATS[kind].loader}load", str(source))
+        image = of_file(source, formats.FORMATS[kind].loader)
     except vips().Error as error:
         raise unreadable(name or str(source), error) from error
     turned = _field(image, "orientation", 1)
@@ -183,9 +183,7 @@ def walk(source: Path, seen: Look, name: str = "") -> Walk:
 def _image(source: Path, seen: Look, fail_on: str, name: str = "") -> Any:
     vips().vips_lib.vips_error_clear()  # or an older fault would be told
     try:
-        image = vips().Operation.call(
-            f"{seen.kind}load", str(source), access="sequential", fail_on=fail_on
-        )
+        image = of_file(source, seen.kind, access="sequential", fail_on=fail_on)
     except vips().Error as error:
         raise unreadable(name or str(source), error) from error
     found = image.height, image.width, _SPACES.get(image.interpretation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,16 @@ def opened(
     count = (field(image, "n-pages") or 1) if options.get("n") == -1 else 1
     check_size(image.width, image.height // count, most, count)
     return image
+
+
+def of_file(path: Path, loader: str, **options: Any) -> Any:
+    """A libvips image of a file, whose name may be no text: libvips is not told it.
+
+    Raises OSError, and pyvips.Error.
+    """
+    with path.open("rb") as file:
+        source = vips().Source.new_from_descriptor(file.fileno())
+    return vips().Operation.call(f"{loader}load_source", source, **options)
 
 
 def undecodable(error: Any) -> UndecodableError:

@@ -115,6 +115,7 @@ def verify(
     expected = Header(width=width, height=height, frames=frames)
     task = "size" if whole else "look"
     options: dict[str, Any] = _file(path) | {"name": name, "max_pixels": height * width}
+    options |= {"frames": frames} if whole else {}
     try:
         found = _ask(task, options, b"", expected, Limits())
     except PictureError as error:
@@ -139,7 +140,8 @@ def _ask(task: str, options: dict[str, Any], data: bytes, found: Header, limits:
 def start() -> None:
     """Begin to get a worker ready, for whoever will read soon."""
     if not _idle:
-        _idle.append(Worker())
+        with contextlib.suppress(DecoderError):  # told when there is something to decode
+            _idle.append(Worker())
 
 
 class Worker:

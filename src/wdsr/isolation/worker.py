@@ -21,6 +21,7 @@ except ImportError:  # Windows: only the master's clock limits us
     resource = None  # type: ignore[assignment]
 
 
+_IN_ORDER = ("png", "jpeg")  # formats with no way to the last row but through all before it
 _DOT = bytes.fromhex(  # a PNG file of one pixel
     "89504e470d0a1a0a0000000d494844520000000100000001080000000"
     "03a7e9b550000000a49444154789c636000000002000148afa471"
@@ -81,10 +82,27 @@ def _read(data: bytearray, options: dict[str, Any]) -> Any:
 
 
 def _size(data: bytearray, options: dict[str, Any]) -> tuple[int, int]:
-    from wdsr import picture
+    """Of a file that can be read to its end, in little memory if it is plain."""
+    from wdsr import formats, picture
 
+    with Path(options["path"]).open("rb") as file:
+        kind = formats.sniff(file.read(64))
+    if options.pop("frames") == 1 and kind in _IN_ORDER:
+        return _last_row(Path(options["path"]), kind, options["name"])
     found = picture.read(Path(options.pop("path")), **options)
     return found.height, found.width
+
+
+def _last_row(path: Path, kind: str, name: str) -> tuple[int, int]:
+    from wdsr.formats.rows import unreadable
+    from wdsr.formats.vips import of_file, vips
+
+    try:
+        image = of_file(path, kind, access="sequential", fail_on="warning")
+        image.crop(0, image.height - 1, image.width, 1).avg()
+    except vips().Error as error:
+        raise unreadable(name, error) from error
+    return image.height, image.width
 
 
 def _header(data: bytearray, options: dict[str, Any]) -> Any:
