@@ -58,12 +58,14 @@ def test_the_best_tile_is_measured_once_and_then_used(monkeypatch: pytest.Monkey
 
 def test_rates_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake()
-    clock(monkeypatch, fake, {AUTO_SIDE + 20: 0.5})
+    small = (AUTO_SIDE + 20) // 2
+    clock(monkeypatch, fake, {AUTO_SIDE + 20: 0.5, small: 0.1})
     rate = tile_rate(fake)
     assert rate == pytest.approx((AUTO_SIDE + 20) ** 2 / 0.5)
-    clock(monkeypatch, fake, {AUTO_SIDE + 20: 5})
+    clock(monkeypatch, fake, {AUTO_SIDE + 20: 5, small: 1})
     assert tile_rate(fake) == rate
     assert estimates.compile_seconds(fake) == pytest.approx(8.5)
+    assert estimates.compile_seconds(fake, first=False) == pytest.approx(8.9)
     assert tile_rate(fake, again=True) == pytest.approx(rate / 10)
     png = encoding_rate("png")
     assert png > 0

@@ -109,20 +109,25 @@ def tile_rate(backend: Backend, *, again: bool = False) -> float:
     return _tile_facts(backend, again)[0]
 
 
-def compile_seconds(backend: Backend) -> float:
-    """How long the first tile takes longer than the next."""
-    return _tile_facts(backend, False)[1]
+def compile_seconds(backend: Backend, *, first: bool = True) -> float:
+    """How long the first tile of a shape takes longer than the next.
+
+    first: of all shapes, which an engine needs more time for.
+    """
+    return _tile_facts(backend, False)[1 if first else 2]
 
 
-def _tile_facts(backend: Backend, again: bool) -> tuple[float, float]:
-    what = f"tile rate, {_name(backend)}"
+def _tile_facts(backend: Backend, again: bool) -> tuple[float, float, float]:
+    what = f"tile rate and compiling, {_name(backend)}"
     match None if again else recall(what):
-        case [float() as rate, float() as extra] if rate > 0:
-            return rate, extra
+        case [float() as rate, float() as one, float() as more] if rate > 0:
+            return rate, one, more
     side = best_side(backend) + 2 * backend.card.halo
     others = Others()
     first, usual = _seconds(backend, side, runs=5)
-    facts = side**2 / usual, max(first - usual, 0.0)
+    # A tile of another shape, as small as those of small pictures.
+    another, then = _seconds(backend, side // 2, runs=2)
+    facts = side**2 / usual, max(first - usual, 0.0), max(another - then, 0.0)
     _keep(what, facts, others)
     return facts
 

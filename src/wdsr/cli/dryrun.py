@@ -72,8 +72,8 @@ def tell(
             )
             for new in one.shapes:
                 if new not in compiled:
+                    compiling += compile_seconds(new[0], first=not compiled)
                     compiled = [*compiled[-1:], new]  # an engine keeps two
-                    compiling += compile_seconds(new[0])
             pictures.check_format(kind, *one.size, alpha=seen.bands in (2, 4))
         except (PictureError, UsageError) as error:
             refused += 1
