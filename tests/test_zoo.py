@@ -197,4 +197,5 @@ def test_a_title_names_one_model(title: str) -> None:
     assert zoo.scales(title) == [int(scale)]
     assert zoo.find(title, int(scale)) == zoo.find(base, int(scale))
     fails(UsageError, f"only x{scale}", title, int(scale) + 1)
-    fails(UsageError, f"{base}-x2 or {base}-x3", f"{base}-x7")
+    have = " or ".join(f"{base}-x{scale}" for scale in zoo.scales(base))
+    fails(UsageError, f"give {have}", f"{base}-x7")
