@@ -36,7 +36,7 @@ bench: .venv/dev
 	$(PYTHON) -m venv .venv
 
 .venv/user: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Setting up .venv (350 MB): a minute or two."
+	@echo "Setting up .venv (550 MB, with scikit-image for its photographs): about a minute."
 	$(PIP) -e . scikit-image
 	@touch $@
 
