@@ -25,7 +25,10 @@ from wdsr.train.journal import Progress
 
 
 def child(pack: Path, run: Path, workers: int, steps: int, doom: tuple[int, float] | None) -> int:
-    """Train in a child process; `doom` kills it so long after such a step. Returns its status."""
+    """Train in a child process; `doom` kills it so long after such a step. Returns its status.
+
+    If earlier children have passed that step, the first new one counts.
+    """
     pid = os.fork()
     if pid:
         return os.waitpid(pid, 0)[1]
@@ -35,9 +38,12 @@ def child(pack: Path, run: Path, workers: int, steps: int, doom: tuple[int, floa
         time.sleep(delay)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    doomed = iter([] if doom is None else [doom])
+
     def report(progress: Progress) -> None:
-        if doom is not None and progress.step == doom[0]:
-            threading.Thread(target=die, args=(doom[1],), daemon=True).start()
+        if doom is not None and progress.step >= doom[0]:
+            for _, delay in doomed:  # once
+                threading.Thread(target=die, args=(delay,), daemon=True).start()
 
     recipe = short(steps=steps)
     run_of(recipe, Pairs(pack, 2), run, workers=workers, save_minutes=0, log=1, report=report)
@@ -49,11 +55,13 @@ def main() -> None:
     pack, run = Path(sys.argv[1]), Path(sys.argv[2])
     workers, kills, seed = map(int, sys.argv[3:])
     rng = random.Random(seed)
-    steps = 3 * kills + 3
+    steps = 6 * kills
+    began = time.monotonic()
     assert child(pack, run / "whole", workers, steps, None) == 0
+    pace = (time.monotonic() - began) / steps  # what a kill must hit, however quick the machine
     killed = 0
-    for step in sorted(rng.sample(range(1, steps - 2), kills)):
-        status = child(pack, run / "killed", workers, steps, (step, rng.uniform(0, 0.03)))
+    for step in sorted(rng.sample(range(1, steps - 10), kills)):
+        status = child(pack, run / "killed", workers, steps, (step, rng.uniform(0, 2 * pace)))
         killed += os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
     assert child(pack, run / "killed", workers, steps, None) == 0
     assert_same_bits(newest(run / "killed"), newest(run / "whole"))
