@@ -2,75 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
-import skimage
-from numpy.typing import NDArray
+from tests.helpers import Array, noise, photograph, repeated
 
 import wdsr
-from wdsr import backends, zoo
-from wdsr import picture as pictures
-from wdsr.backends import Batch
-from wdsr.card import ModelCard
 from wdsr.resize import resize
 from wdsr.upscale import Upscaler
-
-Array = NDArray[Any]
-
-PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
-
-
-class Nearest:
-    """An engine that repeats pixels: at whole scales the right result is `np.repeat`."""
-
-    precision = "float32"
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-
-    def run(self, batch: Batch) -> Batch:
-        for axis in (1, 2) if batch.dtype == np.uint8 else (2, 3):
-            batch = batch.repeat(self.card.scale, axis)
-        return batch
-
-
-@pytest.fixture
-def nearest(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The fake in place of every engine; lists with which options each was made."""
-    made = []
-
-    def create(name: str, model: zoo.Model, **options: Any) -> Nearest:
-        made.append({"name": name, "scale": model.card.scale, **options})
-        return Nearest(model.card)
-
-    monkeypatch.setattr(backends, "create", create)
-    return made
-
-
-@pytest.fixture(scope="module")
-def x2() -> Upscaler:
-    """The shipped x2 model on the default engine, in float32, which every machine has."""
-    return wdsr.load(scale=2, precision="float32")
-
-
-def photograph(height: int = 48, width: int = 64) -> Array:
-    """A cat's face, uint8 RGB."""
-    return pictures.read(PHOTOGRAPHS / "chelsea.png").pixels[90 : 90 + height, 120 : 120 + width]
-
-
-def noise(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
-    rng = np.random.default_rng(seed)
-    if "float" in dtype:
-        return rng.random(shape).astype(dtype)
-    # Alpha is above zero, or the colour under it would be replaced.
-    return rng.integers(1, np.iinfo(dtype).max + 1, shape, dtype)
-
-
-def repeated(array: Array, times: int) -> Array:
-    return array.repeat(times, 0).repeat(times, 1)
 
 
 def disc(colour: tuple[int, int, int], garbage: int | None) -> Array:

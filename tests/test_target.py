@@ -10,55 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from tests.helpers import noise, repeated
 
 import wdsr
-from wdsr import backends, zoo
-from wdsr.backends import Batch
-from wdsr.card import ModelCard
 from wdsr.errors import UsageError
 from wdsr.resize import resize
 from wdsr.target import Target, chain
 from wdsr.upscale import Upscaler
-
-Array = NDArray[Any]
-
-
-class Nearest:
-    """An engine that repeats pixels: at whole scales the right result is `np.repeat`."""
-
-    precision = "float32"
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-
-    def run(self, batch: Batch) -> Batch:
-        for axis in (1, 2) if batch.dtype == np.uint8 else (2, 3):
-            batch = batch.repeat(self.card.scale, axis)
-        return batch
-
-
-@pytest.fixture
-def nearest(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The fake in place of every engine; lists with which options each was made."""
-    made = []
-
-    def create(name: str, model: zoo.Model, **options: Any) -> Nearest:
-        made.append({"name": name, "scale": model.card.scale, **options})
-        return Nearest(model.card)
-
-    monkeypatch.setattr(backends, "create", create)
-    return made
-
-
-@pytest.fixture(scope="module")
-def x2() -> Upscaler:
-    """The shipped x2 model on the default engine, in float32, which every machine has."""
-    return wdsr.load(scale=2, precision="float32")
-
-
-def repeated(array: Array, times: int) -> Array:
-    return array.repeat(times, 0).repeat(times, 1)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.floats(1, 64))
@@ -189,14 +147,6 @@ def test_chained_passes_are_exact_where_no_reduction_follows(
     np.testing.assert_allclose(
         wdsr.load(scale=8).upscale(array), repeated(array, 8), rtol=1e-6 if "f" in dtype else 0
     )
-
-
-def noise(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
-    rng = np.random.default_rng(seed)
-    if "float" in dtype:
-        return rng.random(shape).astype(dtype)
-    # Alpha is above zero, or the colour under it would be replaced.
-    return rng.integers(1, np.iinfo(dtype).max + 1, shape, dtype)
 
 
 def test_a_reduction_is_made_from_unrounded_values(nearest: object) -> None:

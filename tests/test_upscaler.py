@@ -6,65 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from tests.helpers import noise, repeated
 
 import wdsr
-from wdsr import backends, zoo
-from wdsr.backends import Batch
+from wdsr import zoo
 from wdsr.card import ModelCard
 from wdsr.errors import ModelError, UsageError
 from wdsr.picture import Picture
 from wdsr.target import Target, chain
-from wdsr.upscale import Upscaler
-
-Array = NDArray[Any]
 
 SCALES = zoo.scales(zoo.DEFAULT_MODEL)
-
-
-class Nearest:
-    """An engine that repeats pixels: at whole scales the right result is `np.repeat`."""
-
-    precision = "float32"
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-
-    def run(self, batch: Batch) -> Batch:
-        for axis in (1, 2) if batch.dtype == np.uint8 else (2, 3):
-            batch = batch.repeat(self.card.scale, axis)
-        return batch
-
-
-@pytest.fixture
-def nearest(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The fake in place of every engine; lists with which options each was made."""
-    made = []
-
-    def create(name: str, model: zoo.Model, **options: Any) -> Nearest:
-        made.append({"name": name, "scale": model.card.scale, **options})
-        return Nearest(model.card)
-
-    monkeypatch.setattr(backends, "create", create)
-    return made
-
-
-@pytest.fixture(scope="module")
-def x2() -> Upscaler:
-    """The shipped x2 model on the default engine, in float32, which every machine has."""
-    return wdsr.load(scale=2, precision="float32")
-
-
-def noise(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Array:
-    rng = np.random.default_rng(seed)
-    if "float" in dtype:
-        return rng.random(shape).astype(dtype)
-    # Alpha is above zero, or the colour under it would be replaced.
-    return rng.integers(1, np.iinfo(dtype).max + 1, shape, dtype)
-
-
-def repeated(array: Array, times: int) -> Array:
-    return array.repeat(times, 0).repeat(times, 1)
 
 
 def test_nothing_loads_before_it_is_needed(nearest: list[dict[str, Any]]) -> None:

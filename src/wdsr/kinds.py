@@ -64,6 +64,23 @@ def from_array(array: NDArray[Any], *, data_range: float | None = None) -> Pictu
     return Picture(array)
 
 
+def check_values(picture: Picture) -> None:
+    """Refuse floats that are no numbers, or so far above white that white is not 1.
+
+    Raises PictureError.
+    """
+    for values in (picture.pixels, picture.alpha):
+        if values is None or values.dtype.kind != "f":
+            continue
+        if not np.isfinite(values).all():
+            raise PictureError("the image holds NaN or infinite values: replace them first")
+        if (top := np.max(np.abs(values))) > FAR_ABOVE_WHITE:
+            raise PictureError(
+                f"floats are read as 0 to 1, but these reach {top:g}: divide them by the value "
+                "of white first (in Python, give an array and data_range)"
+            )
+
+
 def to_array(
     picture: Picture, like: NDArray[Any], *, data_range: float | None = None
 ) -> NDArray[Any]:

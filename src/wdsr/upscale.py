@@ -20,7 +20,7 @@ from wdsr.color import extend_under_alpha, is_neutral, within_neighbours
 from wdsr.consistent import back_projected
 from wdsr.errors import ModelError, PictureError, UsageError
 from wdsr.inference import Image, plan_tiles, quantise, run_tiles
-from wdsr.kinds import FAR_ABOVE_WHITE, to_picture
+from wdsr.kinds import check_values, to_picture
 from wdsr.picture import Picture
 from wdsr.resize import resize
 from wdsr.target import Target, chain, fitting
@@ -221,7 +221,7 @@ class Upscaler:
 
     def _enlarge_page(self, job: _Job, tick: Callable[[], None]) -> Picture:
         page, size = job.page, job.size
-        _check_values(page)
+        check_values(page)
         colour, alpha = page.pixels, page.alpha
         if alpha is not None and not job.flat:
             colour = extend_under_alpha(colour, alpha)
@@ -379,20 +379,6 @@ def described(passes: Sequence[Backend]) -> str:
         f"{p.card.title}, {type(p).__name__.removesuffix('Backend')}, {p.precision}" for p in passes
     ]
     return "; ".join(steps) or "no model: the size stays"
-
-
-def _check_values(picture: Picture) -> None:
-    """Refuse floats that are no numbers, or so far above white that white is not 1."""
-    for values in (picture.pixels, picture.alpha):
-        if values is None or values.dtype.kind != "f":
-            continue
-        if not np.isfinite(values).all():
-            raise PictureError("the image holds NaN or infinite values: replace them first")
-        if (top := np.max(np.abs(values))) > FAR_ABOVE_WHITE:
-            raise PictureError(
-                f"floats are read as 0 to 1, but these reach {top:g}: divide them by the value "
-                "of white first (in Python, give an array and data_range)"
-            )
 
 
 def _no_larger(tile: int | None, height: int, width: int) -> int | None:

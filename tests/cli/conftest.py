@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
 import pytest
+from tests.helpers import Nearest
 
 from wdsr import backends
-from wdsr.backends import Batch
-from wdsr.card import ModelCard
 from wdsr.cli import main
 
 
@@ -55,22 +53,6 @@ def wdsr(
         return Ran(end.value.code, out, err.decode())
 
     return run
-
-
-class Nearest:
-    """An engine that repeats pixels: at whole scales the right result is `np.repeat`."""
-
-    precision = "float32"
-    runs = 0  # over all engines
-
-    def __init__(self, card: ModelCard) -> None:
-        self.card = card
-
-    def run(self, batch: Batch) -> Batch:
-        type(self).runs += 1
-        for axis in (1, 2) if batch.dtype == np.uint8 else (2, 3):
-            batch = batch.repeat(self.card.scale, axis)
-        return batch
 
 
 @pytest.fixture

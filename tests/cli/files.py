@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from wdsr import picture as pictures
 from wdsr.batch import manifest
 
 Array = NDArray[Any]
@@ -52,3 +53,22 @@ def one_line(ran: Any, *words: str) -> None:
     for word in words:
         assert word in ran.lines[0]
     assert ran.out == b""
+
+
+def save_noise(name: str | Path, seed: int = 0, height: int = 6, width: int = 9) -> Path:
+    """A PNG of noise, by ourselves."""
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    path.write_bytes(pictures.encode(pictures.Picture(noise), "png"))
+    return path
+
+
+def tree(folder: str | Path) -> dict[str, bytes]:
+    """Content of every file, but for the manifest's."""
+    root = Path(folder)
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.name.startswith(manifest.NAME)
+    }

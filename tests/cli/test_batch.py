@@ -11,8 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from tests.cli.files import save_noise as save
+from tests.cli.files import tree
 
 from wdsr import picture as pictures
 from wdsr.batch import manifest, memory
@@ -21,24 +22,6 @@ from wdsr.errors import BackendError, UsageError
 
 Wdsr = Callable[..., Any]  # see conftest.py
 pytestmark = pytest.mark.usefixtures("nearest")
-
-
-def save(name: str | Path, seed: int = 0, height: int = 6, width: int = 9) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    path.write_bytes(pictures.encode(pictures.Picture(noise), "png"))
-    return path
-
-
-def tree(folder: str | Path) -> dict[str, bytes]:
-    """Content of every file, but for the manifest's."""
-    root = Path(folder)
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and not path.name.startswith(manifest.NAME)
-    }
 
 
 def settle() -> None:

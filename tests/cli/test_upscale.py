@@ -227,19 +227,6 @@ def test_a_message_names_what_to_do(wdsr: Wdsr) -> None:
         assert wdsr(*arguments).code == 2
 
 
-@pytest.mark.parametrize("options", [[], ["-s", "2"], ["--width", "18"]])
-def test_a_models_name_may_say_its_scale(wdsr: Wdsr, options: list[str]) -> None:
-    save("a.png")
-    title = f"{zoo.DEFAULT_MODEL}-x2"
-    ran = wdsr("upscale", "a.png", "-v", "-n", title, "-o", "b.png", *options)
-    assert ran.code == 0
-    assert "9 x 6 -> 18 x 12 in " in ran.err
-    assert f"({title}, Nearest, float32)" in ran.err
-    ran = wdsr("upscale", "a.png", "-n", title, "-s", "3")
-    one_line(ran, f"{title} enlarges 2 times, not 3: give {zoo.DEFAULT_MODEL}")
-    assert ran.code == 2
-
-
 # Formats
 
 

@@ -13,34 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageSequence
 
 import wdsr
-from wdsr import backends, zoo
 from wdsr.errors import PictureError
 from wdsr.formats import vips
 from wdsr.picture import Picture, Timing, encode, read
 
 Array = NDArray[Any]
-
-
-class Nearest:
-    """An engine that repeats pixels."""
-
-    precision = "float32"
-
-    def __init__(self, card: Any) -> None:
-        self.card = card
-
-    def run(self, batch: Array) -> Array:
-        for axis in (1, 2) if batch.dtype == np.uint8 else (2, 3):
-            batch = batch.repeat(self.card.scale, axis)
-        return batch
-
-
-@pytest.fixture
-def nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    def create(name: str, model: zoo.Model, **options: Any) -> Nearest:
-        return Nearest(model.card)
-
-    monkeypatch.setattr(backends, "create", create)
 
 
 def drawn(count: int = 4, size: tuple[int, int] = (20, 12)) -> list[Image.Image]:

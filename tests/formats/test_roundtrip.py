@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 import wdsr
-from wdsr import backends, zoo
 from wdsr import exif as exifs
 from wdsr.formats.jpeg import fine_quality, segments
 from wdsr.picture import FORMATS, Picture, encode, read, write
@@ -30,30 +28,6 @@ LOSSLESS = [
     for dtype in FORMATS[kind].types
 ]
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-class Nearest:
-    """An engine that repeats pixels."""
-
-    precision = "float32"
-
-    def __init__(self, card: Any) -> None:
-        self.card = card
-
-    def run(self, batch: Array) -> Array:
-        for axis in (1, 2) if batch.dtype == np.uint8 else (2, 3):
-            batch = batch.repeat(self.card.scale, axis)
-        return batch
-
-
-@pytest.fixture
-def nearest() -> Iterator[None]:
-    def create(name: str, model: zoo.Model, **options: Any) -> Nearest:
-        return Nearest(model.card)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backends, "create", create)
-        yield
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)

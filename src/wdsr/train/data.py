@@ -7,6 +7,7 @@ batch), so a resumed run, or one spread over workers and devices, sees the same.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ class Cut:
         return crop[:, ::-1] if self.flip else crop
 
 
-class Source:
+class Source(ABC):
     """Packed HR pictures to draw patches from; what LR is, a kind of source says.
 
     >>> lr, hr = source.batch(seed=0, step=7, places=range(16), patch=48)  # doctest: +SKIP
@@ -78,9 +79,9 @@ class Source:
             lr[row], hr[row] = self.draw(stream(seed, step, place), patch, candidates)
         return lr, hr
 
+    @abstractmethod
     def draw(self, rng: np.random.Generator, patch: int, candidates: int) -> tuple[Pixels, Pixels]:
         """One pair of patches, LR (p, p, 3) and HR (s*p, s*p, 3)."""
-        raise NotImplementedError
 
     def cut(self, rng: np.random.Generator, patch: int, candidates: int = 1) -> Cut:
         """Where to cut `patch` cells: the most detailed of some random places."""
