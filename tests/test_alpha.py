@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from tests.helpers import Array, noise, photograph, repeated
@@ -58,3 +60,11 @@ def test_flat_alpha_stays_exact(x2: Upscaler, dtype: str, level: float) -> None:
 def test_alpha_and_colour_do_not_mix(nearest: object) -> None:
     array = noise((5, 6, 4), "uint8")
     np.testing.assert_array_equal(wdsr.load(scale=2).upscale(array), repeated(array, 2))
+
+
+def test_alpha_outside_its_range_is_clipped_flat_or_not(nearest: list[dict[str, Any]]) -> None:
+    for low, high in ((-0.4, -0.4), (1.5, 1.5), (-0.4, 1.5)):
+        array = np.full((4, 6, 4), 0.5, np.float32)
+        array[:, :3, 3], array[:, 3:, 3] = low, high
+        alpha = wdsr.load(scale=2).upscale(array)[..., 3]
+        np.testing.assert_array_equal(alpha, repeated(array[..., 3].clip(0, 1), 2))

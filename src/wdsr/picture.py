@@ -211,8 +211,8 @@ def encode(
     a format does not carry.
 
     quality: 1..100 for JPEG, WebP, AVIF, HEIC and JPEG XL, which else take 95. But a
-        JPEG is not made worse than the one it came from, and WebP and JPEG XL are
-        lossless for a picture that never was lossy. From 90 up, JPEG, AVIF and HEIC
+        JPEG is not made worse than the one it came from, and the others are lossless
+        for a picture that never was lossy. From 90 up, JPEG, AVIF and HEIC
         do not subsample colour. Other formats are lossless and ignore it.
     compression: of PNG, 0 (none), 1 (quick) to 9 (smallest, slowest).
 

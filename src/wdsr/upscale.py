@@ -230,7 +230,7 @@ class Upscaler:
         pixels = self._enlarge(colour, job.passes, size, page.white, tick)
         pixels = pixels.repeat(3, axis=2) if neutral else pixels
         if alpha is not None and job.flat:
-            alpha = np.full(size, alpha.flat[0], alpha.dtype)
+            alpha = np.full(size, np.clip(alpha.flat[0], 0, page.white), alpha.dtype)
         elif alpha is not None:
             grey = self._enlarge(alpha[..., None], job.passes, size, page.white, tick)
             alpha = np.clip(within_neighbours(grey[..., 0], alpha), 0, page.white)

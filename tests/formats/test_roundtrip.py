@@ -24,8 +24,9 @@ from wdsr.picture import FORMATS, Picture, encode, read, write
 Array = NDArray[Any]
 LOSSLESS = [
     (kind, dtype)
-    for kind in ("png", "webp", "tiff", "bmp", "ppm", "jxl")
+    for kind in ("png", "webp", "tiff", "bmp", "ppm", "jxl", "avif", "heic")
     for dtype in FORMATS[kind].types
+    if (kind, dtype) not in (("avif", "uint16"), ("heic", "uint16"))  # which keep 12 bits of 16
 ]
 ICC = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -45,10 +46,12 @@ def test_bit_equal_through_every_lossless_format(
     rng = np.random.default_rng(seed)
     if not FORMATS[kind].alpha and channels % 2 == 0:
         channels -= 1
+    # Alpha is above zero, or the colour under it would be replaced.
     if dtype == "float32":
         array = rng.uniform(-0.5, 1.5, (height, width, channels)).astype(dtype)
+        if channels % 2 == 0:
+            array[..., -1] = np.abs(array[..., -1]) + 0.01
     else:
-        # Alpha is above zero, or the colour under it would be replaced.
         array = rng.integers(1, np.iinfo(dtype).max + 1, (height, width, channels), dtype)
     alpha = array[..., -1] if channels % 2 == 0 else None
     picture = Picture(array[..., : channels - (alpha is not None)], alpha)
@@ -56,7 +59,7 @@ def test_bit_equal_through_every_lossless_format(
     twice = array.repeat(2, 0).repeat(2, 1)
     colours = twice[..., : channels - (alpha is not None)]
     if back.pixels.shape[2] > colours.shape[2]:  # WebP and, with alpha, JPEG XL know no grey
-        assert kind in ("webp", "jxl")
+        assert kind in ("webp", "jxl", "avif", "heic")
         colours = colours.repeat(3, 2)
     # Floats go through a multiplication by the network's range and back.
     tolerance = 1e-6 if dtype == "float32" else 0
@@ -66,6 +69,19 @@ def test_bit_equal_through_every_lossless_format(
         assert back.alpha is not None
         expected = np.clip(twice[..., -1], 0, picture.white)
         np.testing.assert_allclose(back.alpha, expected, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("kind", ["webp", "avif", "heic"])
+@pytest.mark.parametrize("lossy", [False, True])
+def test_lossless_stays_lossless_and_lossy_lossy(nearest: None, kind: str, lossy: bool) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 24, 3), np.uint8)
+    file = encode(Picture(pixels, lossy=lossy), kind)
+    assert read(file).lossy == lossy
+    large = wdsr.load(scale=2).upscale(file)
+    assert read(large).lossy == lossy
+    same = np.array_equal(read(large).pixels, pixels.repeat(2, 0).repeat(2, 1))
+    assert same != lossy
+    assert read(encode(Picture(pixels), kind, quality=80)).lossy
 
 
 @pytest.mark.parametrize("kind", [k for k, f in FORMATS.items() if "icc" in f.carries])

@@ -10,7 +10,7 @@ import numpy as np
 
 from wdsr import exif as exifs
 from wdsr.errors import PictureError
-from wdsr.formats.avif import turned_already
+from wdsr.formats.avif import codes_rgb, turned_already
 from wdsr.formats.base import Picture, UndecodableError, described, joined, split
 from wdsr.formats.ppm import stretched
 from wdsr.formats.vips import check_size
@@ -43,24 +43,27 @@ def decode(data: bytes, kind: str, most: int, *, best_effort: bool = False) -> P
             icc=bytes(icc) if icc else None,
             exif=exif or None,
             xmp=bytes(xmp) if xmp else None,
-            lossy=True,
+            lossy=not codes_rgb(data),
             notes=tuple(notes),
         )
     )
 
 
 def encode(picture: Picture, kind: str, quality: int | None) -> bytes:
-    """See the package. Colour is not subsampled from quality 90 up; keeps 12 of 16 bits."""
+    """See the package. Lossless as AVIF is; else colour is not subsampled from quality 90 up."""
     import pillow_heif
 
-    quality = quality or 95
     array = joined(picture)
     mode = "RGBA" if picture.alpha is not None else "RGB"
     if picture.pixels.shape[2] == 1:
         array = np.dstack((picture.pixels.repeat(3, 2), *array[..., 1:].transpose(2, 0, 1)))
     if picture.white == 65535:
         mode += ";16"
-    options: dict[str, Any] = {"quality": quality, "chroma": 444 if quality >= 90 else 420}
+    if quality is None and not picture.lossy:
+        options: dict[str, Any] = {"quality": -1, "chroma": 444, "matrix_coefficients": 0}
+    else:
+        quality = quality or 95
+        options = {"quality": quality, "chroma": 444 if quality >= 90 else 420}
     if picture.exif:
         options["exif"] = picture.exif
     if picture.xmp:
