@@ -58,6 +58,18 @@ def test_the_u_net_gives_one_a_pixel_of_any_size() -> None:
     assert [f.shape[1] for f in verdict.features] == [4, 8, 16, 32, 16, 8, 4]
 
 
+def test_the_u_net_may_see_squares_as_pixels_and_still_judges_every_pixel() -> None:
+    network = build_discriminator(DiscriminatorConfig("unet", patch=32, filters=4, unshuffle=2))
+    verdict = network(torch.rand(2, 3, 16, 48))
+    assert verdict.logits.shape == (2, 1, 16, 48)
+    assert [f.shape[2] for f in verdict.features] == [8, 4, 2, 1, 2, 4, 8]
+    image = torch.rand(1, 3, 64, 64)
+    changed = image.clone()
+    changed[..., 33, 31] = 1 - changed[..., 33, 31]
+    moved = (network(changed).logits - network(image).logits).abs()[0, 0]
+    assert moved[33, 31] > 100 * moved[0, 63]  # each logit is of its own place
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_parameter_is_trained(kind: str) -> None:
     network = build_discriminator(tiny(kind))
@@ -91,6 +103,9 @@ def test_spectral_norm_bounds_all_but_the_ends() -> None:
         ({"patch": 0}, "patch must be"),
         ({"kind": "unet", "patch": 8}, "at least 16, not 8"),
         ({"kind": "unet", "patch": 12}, "a multiple of 8 HR pixels for unet, .* not 12"),
+        ({"kind": "unet", "patch": 24, "unshuffle": 2}, "a multiple of 16 HR pixels for unet"),
+        ({"unshuffle": 2}, "unshuffle must be at least 1, and 1 for vgg, not 2"),
+        ({"kind": "unet", "unshuffle": 0}, "unshuffle must be at least 1"),
         ({"filters": 0, "channels": 0}, "channels must be at least 1, not 0; filters"),
     ],
 )

@@ -17,6 +17,7 @@ from wdsr.train.losses import (
     luma,
     luma_mse,
     mse,
+    psnr,
     total_variation,
     weighted,
 )
@@ -113,3 +114,20 @@ def test_luma_by_hand() -> None:
 def test_luma_of_grey_is_l1() -> None:
     grey = torch.full((2, 3, 4, 4), 0.25)
     assert luma(grey, grey * 0).item() == pytest.approx(0.25)
+
+
+def test_psnr_is_the_mean_of_the_pictures() -> None:
+    hr = torch.rand(2, 3, 8, 8)
+    sr = hr + torch.tensor([0.1, 0.01]).reshape(2, 1, 1, 1)  # 20 and 40 dB, luma alike
+    assert psnr(sr[:1], hr[:1]).item() == pytest.approx(-20, abs=0.1)
+    floor = -10 * math.log10(2e-4)  # the floor is as much again at 40 dB
+    assert psnr(sr[1:], hr[1:]).item() == pytest.approx(-floor, abs=0.01)
+    assert psnr(sr, hr).item() == pytest.approx((-20 - floor) / 2, abs=0.1)
+
+
+def test_psnr_pulls_at_clean_pictures_as_hard_as_at_damaged_ones() -> None:
+    hr = torch.zeros(2, 3, 8, 8)
+    sr = (hr + torch.tensor([0.2, 0.05]).reshape(2, 1, 1, 1)).requires_grad_()
+    (pull,) = torch.autograd.grad(psnr(sr, hr), sr)
+    damaged, clean = pull.flatten(1).norm(dim=1)
+    assert clean > 3 * damaged  # of MSE it is a quarter

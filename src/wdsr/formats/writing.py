@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -27,7 +28,7 @@ class Saving:
     """How the result is encoded."""
 
     quality: int = 95  # of JPEG; from 90 up colour is not subsampled
-    compression: int = 1  # of PNG, 0 to 9: 1 is quickest, 9 smallest
+    compression: int = 1  # of PNG, and of TIFF from 3 on; 1 is quickest, 9 smallest, 0 none
     pyramid: bool = False  # of TIFF: with copies at a half, a quarter, ... for viewers
 
 
@@ -114,7 +115,7 @@ def write(lots: Iterable[Lines], facts: Picture, file: Path, kind: Kind, saving:
     # libvips takes no plain rows from a pipe, but a PNG that is not compressed.
     image = _as_image(lines.file(lots, shape, dtype, 0, b""))
     if kind == "tiff":
-        _write_tiff(image, facts, file, saving.pyramid)
+        _write_tiff(image, facts, file, saving)
         return
     with file.open("wb") as out:
         if kind == "png":
@@ -176,26 +177,44 @@ def _save(image: Any, saver: str, splice: _Splice, **options: Any) -> None:
         raise splice.fault
 
 
-def _write_tiff(image: Any, facts: Picture, file: Path, pyramid: bool) -> None:
+def _write_tiff(image: Any, facts: Picture, file: Path, saving: Saving) -> None:
     across, down = facts.dpi or (25.4, 25.4)
     image = image.copy(xres=across / 25.4, yres=down / 25.4)
     for field, blob in (("icc-profile-data", facts.icc), ("xmp-data", facts.xmp)):
         if blob:
             image.set_type(vips().GValue.blob_type, field, blob)
     keep = vips().ForeignKeep
-    with file.open("w+b") as out:  # whose name may be no text: libvips is not told it
+    with _target(file) as target:
         image.tiffsave_target(
-            vips().Target.new_to_descriptor(out.fileno()),
+            target,
             compression="deflate",
+            # Below 3, files are a tenth larger and more, and hardly sooner done; 6 takes twice 3.
+            level=max(saving.compression, 3),
             predictor="horizontal",
             tile=True,
             tile_width=256,
             tile_height=256,
-            pyramid=pyramid,
+            pyramid=saving.pyramid,
             bigtiff=facts.pixels.nbytes > 2**31,
             resunit="inch",
             keep=keep.ICC | keep.XMP,
         )
+
+
+@contextmanager
+def _target(file: Path) -> Iterator[Any]:
+    """Where libvips writes to, and reads again: a file, by its name if that is text.
+
+    To one whose name it knows it first keeps a pyramid's smaller copies in the system's
+    folder for temporary files (TMPDIR); else in memory.
+    """
+    try:
+        str(file).encode()
+    except UnicodeEncodeError:
+        with file.open("w+b") as out:
+            yield vips().Target.new_to_descriptor(out.fileno())
+    else:
+        yield vips().Target.new_to_file(str(file))
 
 
 def _as_image(parts: Iterator[bytes]) -> Any:

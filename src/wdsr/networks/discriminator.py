@@ -42,9 +42,10 @@ class DiscriminatorConfig:
     patch: int = 96  # side of the HR patches it judges; a multiple of 16 (vgg) or 8 (unet)
     channels: int = 3  # of the image
     filters: int = 64  # of its first layer
+    unshuffle: int = 1  # unet: its layers see squares of this side as one pixel of many channels
 
     def __post_init__(self) -> None:
-        step = 16 if self.kind == "vgg" else 8
+        step = 16 if self.kind == "vgg" else 8 * max(self.unshuffle, 1)
         check(
             self,
             kind=(self.kind in DISCRIMINATORS, f"one of {', '.join(DISCRIMINATORS)}"),
@@ -54,6 +55,10 @@ class DiscriminatorConfig:
             ),
             channels=(self.channels >= 1, "at least 1"),
             filters=(self.filters >= 1, "at least 1"),
+            unshuffle=(
+                self.unshuffle == 1 or (self.kind == "unet" and self.unshuffle > 1),
+                "at least 1, and 1 for vgg",
+            ),
         )
 
 
@@ -94,7 +99,11 @@ class UNetDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         n = config.filters
-        self.head = nn.Conv2d(config.channels, n, 3, padding=1)
+        # Fewer and wider pixels suit a processor: 24 filters of squares of 2 take 60 percent of
+        # the time of 16 filters of pixels.
+        self.unshuffle = nn.PixelUnshuffle(config.unshuffle)
+        self.shuffle = nn.PixelShuffle(config.unshuffle)
+        self.head = nn.Conv2d(config.channels * config.unshuffle**2, n, 3, padding=1)
         widths = (n, 2 * n, 4 * n, 8 * n)
         self.down = nn.ModuleList(
             spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1, bias=False))
@@ -102,22 +111,23 @@ class UNetDiscriminator(nn.Module):
         )
         self.up = nn.ModuleList(_plain(2 * width, width) for width in (4 * n, 2 * n, n))
         self.end = nn.ModuleList(_plain(n, n) for _ in range(2))
-        self.verdict = nn.Conv2d(n, 1, 3, padding=1)
+        self.verdict = nn.Conv2d(n, config.unshuffle**2, 3, padding=1)
 
     def forward(self, image: torch.Tensor) -> Verdict:
-        """(N, C, H, W) in [0, 1], sides multiples of 8 -> logits (N, 1, H, W)."""
-        sizes = [_bend(self.head(2 * image - 1))]  # (N, n, H, W)
+        """(N, C, H, W) in [0, 1], sides multiples of 8 x unshuffle -> logits (N, 1, H, W)."""
+        x = self.unshuffle(2 * image - 1)  # with unshuffle u: (N, C u^2, h, w), h = H / u
+        sizes = [_bend(self.head(x))]  # (N, n, h, w)
         for down in self.down:
-            sizes.append(_bend(down(sizes[-1])))  # ... (N, 8n, H/8, W/8)
+            sizes.append(_bend(down(sizes[-1])))  # ... (N, 8n, h/8, w/8)
         x = sizes.pop()
         features = [*sizes, x]
         for up in self.up:
             x = functional.interpolate(x, scale_factor=2, mode="bilinear")
-            x = _bend(up(x)) + sizes.pop()  # ... (N, n, H, W)
+            x = _bend(up(x)) + sizes.pop()  # ... (N, n, h, w)
             features.append(x)
         for conv in self.end:
             x = _bend(conv(x))
-        return Verdict(self.verdict(x), features)
+        return Verdict(self.shuffle(self.verdict(x)), features)
 
 
 Discriminator = VGGDiscriminator | UNetDiscriminator

@@ -75,6 +75,7 @@ class Adversary:
 
     discriminator: DiscriminatorKind = "unet"
     filters: int = 64  # of the discriminator's first layer
+    unshuffle: int = 1  # unet: see `DiscriminatorConfig`
     game: GameName = "vanilla"
     weight: float = 1e-3  # of the generator's side of the game
     features: float = 0.0  # of feature matching
@@ -84,6 +85,7 @@ class Adversary:
         """What is impossible in these settings."""
         for name, ok, rule in (
             ("filters", self.filters >= 1, "at least 1"),
+            ("unshuffle", self.unshuffle >= 1, "at least 1"),
             ("weight", 0 <= self.weight < math.inf, "at least 0"),
             ("features", 0 <= self.features < math.inf, "at least 0"),
             ("pace", 0 < self.pace < math.inf, "above 0"),
@@ -93,7 +95,9 @@ class Adversary:
 
     def against(self, patch: int, channels: int) -> DiscriminatorConfig:
         """The discriminator of HR patches of this side. Raises ValueError if there can be none."""
-        return DiscriminatorConfig(self.discriminator, patch, channels, self.filters)
+        return DiscriminatorConfig(
+            self.discriminator, patch, channels, self.filters, self.unshuffle
+        )
 
 
 def feature_matching(real: Sequence[torch.Tensor], made: Sequence[torch.Tensor]) -> torch.Tensor:
