@@ -51,6 +51,14 @@ def markdown(results: dict[str, Any]) -> str:
     if part := results.get("cores"):
         lines += ["", "| threads | seconds, 640 x 480 |", "|---|---|"]
         lines += [f"| {r['threads']} | {r['seconds']:.2f} |" for r in part["rows"]]
+    if part := results.get("wide"):
+        rates = ", ".join(f"{name} {rate:.0f}" for name, rate in part["gemm_gops"].items())
+        lines += ["", f"| network, 640 x 480 in ({rates} GOP/s) | LR MP/s | at the matrix rate |"]
+        lines += ["|---|---|---|"]
+        lines += [
+            f"| {r['network']} | {r['lr_mp_per_second']:.3f} | {r['bound']:.3f} |"
+            for r in part["rows"]
+        ]
     if (part := results.get("peers")) and part["rows"]:
         lines += ["", f"| tool, {part['width']} x {part['height']} x4 | seconds |", "|---|---|"]
         lines += [f"| {r['tool']} | {r['seconds']:.3f} |" for r in part["rows"]]

@@ -21,7 +21,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import alternatives, peers, processes, report, roofline
+from benchmarks import alternatives, peers, processes, report, roofline, wide
 
 from wdsr import backends, zoo
 from wdsr.inference import best_side, plan_tiles
@@ -111,6 +111,7 @@ PARTS: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "engines": engines,
     "sizes": sizes,
     "cores": cores,
+    "wide": wide.wide,
     "peers": peers.peers,
     "processes": processes.small,
     "large": processes.large,
