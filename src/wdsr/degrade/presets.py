@@ -40,7 +40,7 @@ def _photo(scale: int) -> Step:
     to lose of them, so more at x2); half and more is classical LR with noise and JPEG; other
     optics and two rounds of everything are the rest.
     """
-    clean = 0.24 if scale == 2 else 0.12
+    clean = 0.12 if scale == 2 else 0.06
     noise = either((0.6, gaussian((0, 6), grey=0.3)), (0.4, camera((0, 5))))
     compressed = jpeg((50, 95), colour_halved=0.75)
     optics = chain(
