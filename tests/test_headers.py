@@ -213,11 +213,13 @@ BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
 def test_a_bomb_is_refused_before_decoding(name: str) -> None:
     make, words = BOMBS[name]
     data = make()
-    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(LimitError, match=f"^bomb: .*{words}") as caught:
-        check_header(data, "bomb", Limits())
-    spent = time.process_time() - began
-    assert spent < 0.1
+    before, spent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for _ in range(3):  # the quickest counts: a busy neighbour slows a processor, too
+        began = time.process_time()
+        with pytest.raises(LimitError, match=f"^bomb: .*{words}") as caught:
+            check_header(data, "bomb", Limits())
+        spent.append(time.process_time() - began)
+    assert min(spent) < 0.1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
     assert "\n" not in str(caught.value)
     assert ("--limit " in str(caught.value)) != ("save it anew" in str(caught.value))

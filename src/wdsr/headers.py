@@ -53,9 +53,9 @@ class Header:
     most_blocks: int = MOST_BLOCKS
     fault: str = ""  # why it was not walked to its end: no honest program writes such a file
 
-    def step(self) -> None:
-        """Count a block; raises IndexError, as at the end of the data, when there are too many."""
-        self.blocks += 1
+    def step(self, count: int = 1) -> None:
+        """Count blocks; raises IndexError, as at the end of the data, when there are too many."""
+        self.blocks += count
         if self.blocks > self.most_blocks:
             self.fault = f"is cut into more than {self.most_blocks} blocks"
             raise IndexError
@@ -272,9 +272,10 @@ def _heif(data: bytes, header: Header, most_frames: int) -> None:
             continue
         header.metadata += end - start
         content = data[start : min(end, start + _MOST_META)]
-        for match in re.finditer(rb"ispe\0\0\0\0(.{4})(.{4})", content, re.DOTALL):
-            header.step()
-            _frame(header, int.from_bytes(match[1], "big"), int.from_bytes(match[2], "big"))
+        sizes = re.findall(rb"ispe\0\0\0\0(.{4})(.{4})", content, re.DOTALL)
+        header.step(len(sizes))
+        for width, height in set(sizes):  # a grid's tiles are alike
+            _frame(header, int.from_bytes(width, "big"), int.from_bytes(height, "big"))
 
 
 def _jxl(data: bytes, header: Header, most_frames: int) -> None:

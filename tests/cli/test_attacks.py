@@ -31,7 +31,7 @@ CALL = ["upscale", "in", "-r", "-o", "out", "--resume"]
 
 # The command with an engine that repeats pixels, and a process that may die at one step.
 COMMAND = """
-import os, signal, sys
+import itertools, os, signal, sys
 from pathlib import Path
 import numpy as np
 from wdsr import backends, cli, files
@@ -45,15 +45,14 @@ class Nearest:
         return batch
 backends.create = lambda name, model, **options: Nearest(model.card)
 where, _, number = os.environ.get("DIE", "").partition(" ")
-left = int(number or 0)
 def dying(owner, name, when):
     honest = getattr(owner, name)
+    calls = itertools.count(1)  # several threads take a number each
     def step(*arguments, **options):
-        global left
-        left -= 1
-        if left == 0 and when == "before": os.kill(os.getpid(), signal.SIGKILL)
+        mine = next(calls) == int(number)
+        if mine and when == "before": os.kill(os.getpid(), signal.SIGKILL)
         result = honest(*arguments, **options)
-        if left == 0: os.kill(os.getpid(), signal.SIGKILL)
+        if mine: os.kill(os.getpid(), signal.SIGKILL)
         return result
     setattr(owner, name, step)
 if where:

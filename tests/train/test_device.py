@@ -16,7 +16,10 @@ from wdsr.train.losses import l1
 from wdsr.train.trainee import Trainee
 
 
-@pytest.mark.parametrize(("flags", "pays"), [("avx512_bf16 amx_bf16", True), ("avx512f", False)])
+@pytest.mark.parametrize(
+    ("flags", "pays"),
+    [("avx512_bf16 amx_bf16", True), ("avx512f avx512_bf16", True), ("avx512f avx512_vnni", False)],
+)
 def test_bf16_is_chosen_where_it_pays(
     flags: str, pays: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
