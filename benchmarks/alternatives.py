@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wdsr import backends, zoo
-from wdsr.backends.openvino import ov
+from wdsr.backends.library import ov
 from wdsr.backends.torch import network_from_card, read_weights
 from wdsr.inference import run_tiles
 

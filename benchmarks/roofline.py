@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from wdsr.backends.openvino import ops, ov
+from wdsr.backends.library import ops, ov
+from wdsr.processor import processor
 from wdsr.zoo import Model
 
 CHANNELS, SIDE = 512, 64  # a product of (4096, 512) and (512, 512)
@@ -81,8 +82,12 @@ def layers(model: Model) -> list[Layer]:
 
 
 def roofline(model: Model, rates: dict[str, float], precision: str) -> float:
-    """LR pixels a second if every layer ran at the matrix rate of its own precision."""
-    low = "float32" if precision == "int8" else precision
+    """LR pixels a second if every layer ran at the matrix rate of its own precision.
+
+    Layers that an int8 model keeps in float run in bf16 where the processor does that well.
+    """
+    rest = "bf16" if processor().runs_bf16_well else "float32"
+    low = rest if precision == "int8" else precision
     seconds = sum(
         2 * layer.padded / (rates["int8" if layer.int8 else low] * 1e9) for layer in layers(model)
     )

@@ -30,17 +30,21 @@ def test_this_machine_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "int8", "bf16"),
+    ("name", "features", "int8", "bf16"),
     [
-        ((), None, False),
-        (("asimd", "i8mm"), None, False),
-        (("avx2",), True, False),
-        (("avx2", "avx512_vnni", "avx512_bf16"), True, False),
-        (("avx2", "amx_int8", "amx_bf16"), True, True),
+        ("x", (), None, False),
+        ("x", ("asimd", "i8mm"), None, False),
+        ("x", ("avx2",), True, False),
+        ("Intel", ("avx2", "avx512_vnni", "avx512_bf16"), True, False),
+        ("AMD EPYC", ("avx2", "avx512_vnni", "avx512_bf16"), True, True),
+        ("AMD EPYC", ("avx2",), True, False),
+        ("Intel", ("avx2", "amx_int8", "amx_bf16"), True, True),
     ],
 )
-def test_what_processors_do_well(features: tuple[str, ...], int8: bool | None, bf16: bool) -> None:
-    here = Processor("x", features, 2, 0, 0)
+def test_what_processors_do_well(
+    name: str, features: tuple[str, ...], int8: bool | None, bf16: bool
+) -> None:
+    here = Processor(name, features, 2, 0, 0)
     assert here.runs_int8_well is int8
     assert here.runs_bf16_well is bf16
 

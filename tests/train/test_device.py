@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,32 +10,22 @@ from lightning.fabric import Fabric
 from tests.train.helpers import TINY, assert_same_bits, trained
 from torch import nn
 
+from wdsr.processor import Processor
+from wdsr.train import device
 from wdsr.train.device import keep_memory, quicken, uses_bf16
 from wdsr.train.losses import l1
 from wdsr.train.trainee import Trainee
 
 
-@pytest.mark.parametrize(
-    ("flags", "pays"),
-    [("avx512_bf16 amx_bf16", True), ("avx512f avx512_bf16", True), ("avx512f avx512_vnni", False)],
-)
+@pytest.mark.parametrize("features", [("avx2", "amx_bf16"), ("avx2", "avx512f"), ()])
 def test_bf16_is_chosen_where_it_pays(
-    flags: str, pays: bool, monkeypatch: pytest.MonkeyPatch
+    features: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(Path, "read_text", lambda path: f"flags : fpu {flags}")
-    assert uses_bf16("auto") is pays
+    monkeypatch.setattr(device, "processor", lambda: Processor("x", features, 2, 0, 0))
+    assert uses_bf16("auto") is ("amx_bf16" in features)
     assert uses_bf16("bf16")
     assert not uses_bf16("float32")
-
-
-def test_a_processor_that_tells_nothing_gets_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(path: Path) -> str:
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(Path, "read_text", nothing)
-    assert not uses_bf16("auto")
 
 
 def test_memory_is_kept_on_linux_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from wdsr import zoo
 from wdsr.backends import Batch, Precision, engine_errors, int8_of
+from wdsr.backends.levels import with_levels
+from wdsr.backends.library import ov
 from wdsr.errors import BackendError
 from wdsr.processor import processor, recall, remember
 from wdsr.zoo import Model
-
-if TYPE_CHECKING:
-    import openvino as ov
-    from openvino import opset13 as ops
-else:
-    # Importing openvino loads its model converter too, which takes as long as all the rest and
-    # tells a web service so. Nothing here tells anyone anything, nor converts: without its
-    # converter, or its telemetry package, openvino does with less or with stubs of its own.
-    absent = {"openvino_telemetry", "openvino.tools.ovc"} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(absent))
-    try:
-        ov = importlib.import_module("openvino")
-        ops = importlib.import_module("openvino.opset13")
-    finally:
-        for name in absent:
-            del sys.modules[name]
-    if not hasattr(ov, "convert_model"):  # whoever else uses openvino here shall find it
-        ov.convert_model = lambda *args, **options: importlib.import_module(
-            "openvino.tools.ovc"
-        ).convert_model(*args, **options)
-
-__all__ = ["OpenVINOBackend", "create", "devices", "ops", "ov"]
-
-_HINTS = {"float32": "f32", "bf16": "bf16", "int8": "f32"}  # of the layers that stay in float
 
 
 class OpenVINOBackend:
@@ -51,10 +27,7 @@ class OpenVINOBackend:
         self.precision = precision
         self._core = ov.Core()
         self._device = device
-        self._settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision],
-            "PERFORMANCE_HINT": "LATENCY",
-        }
+        self._settings = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None and device == "CPU":
             self._settings["INFERENCE_NUM_THREADS"] = str(threads)
         self._model = self._core.read_model(model.onnx)
@@ -74,33 +47,19 @@ class OpenVINOBackend:
 
     def _compile(self, batch: Batch) -> Any:
         """An inference request for one fixed shape: up to twice as fast as a dynamic one."""
-        network = self._model.clone()
+        network, bf16 = self._model.clone(), self.precision == "bf16"
         if batch.dtype == np.uint8:
             n, height, width, channels = batch.shape
             network.reshape([n, channels, height, width])
-            network = _with_bytes(network, self.card.value_range)
+            # An int8 model's layers that stay in float are bf16 where that is quick.
+            rest = self.precision == "int8" and self._device == "CPU" and processor().runs_bf16_well
+            network, prepared = with_levels(network, self.card.value_range, bf16=bf16 or rest)
+            bf16 |= rest and prepared
         else:
             network.reshape(list(batch.shape))
-        compiled = self._core.compile_model(network, self._device, self._settings)
+        settings = self._settings | {"INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32"}
+        compiled = self._core.compile_model(network, self._device, settings)
         return compiled.create_infer_request()
-
-
-def _with_bytes(network: ov.Model, value_range: tuple[float, float]) -> ov.Model:
-    """The network with uint8 (N, H, W, C) in and out; rounding and clipping compiled in."""
-    low, high = value_range
-    steps = ov.preprocess.PrePostProcessor(network)
-    steps.input().tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))
-    steps.input().model().set_layout(ov.Layout("NCHW"))
-    black = -low * 255 / (high - low)  # in levels: (level - black) / scale is what the network sees
-    steps.input().preprocess().convert_element_type(ov.Type.f32).mean(black).scale(
-        255 / (high - low)
-    )
-    network = steps.build()
-    sr = network.get_results()[0].input_value(0)
-    levels = ops.multiply(ops.subtract(sr, np.float32(low)), np.float32(255 / (high - low)))
-    levels = ops.clamp(ops.round(levels, "half_to_even"), 0.0, 255.0)
-    levels = ops.transpose(ops.convert(levels, "u8"), np.array([0, 2, 3, 1]))
-    return ov.Model([levels], network.get_parameters(), "bytes")
 
 
 def create(model: Model, *, precision: str, device: str, threads: int | None) -> OpenVINOBackend:

@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import warnings
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -16,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from wdsr.errors import UsageError
+from wdsr.processor import processor
 
 Precision = Literal["auto", "float32", "bf16"]
 
@@ -48,19 +48,14 @@ def launch(devices: int, nodes: int, precision: Precision) -> Fabric:
 def uses_bf16(precision: Precision) -> bool:
     """Whether to run the network in bfloat16; `auto` does where it is faster.
 
-    That is a GPU, or a processor that multiplies bf16: by AMX, or by AVX-512's own
-    instructions (2.1 times float32's steps a second on Zen 4). Where they are only
-    emulated, bf16 was measured at 0.6 times float32's rate.
+    That is a GPU, or a processor that multiplies bf16 well: 2.1 times float32's steps a
+    second on AMD Zen 4, but 0.6 times on an Intel Xeon with AVX-512 and no AMX.
     """
     if precision != "auto":
         return precision == "bf16"
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    try:
-        features = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "amx_bf16" in features or "avx512_bf16" in features
+    return processor().runs_bf16_well
 
 
 def keep_memory() -> bool:
