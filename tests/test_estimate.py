@@ -12,7 +12,9 @@ from wdsr.backends import Batch, Precision, by_floats
 from wdsr.card import ModelCard
 from wdsr.errors import UsageError
 from wdsr.estimate import best, encoding_rate, estimate, tile_rate
+from wdsr.formats.writing import Saving
 from wdsr.inference import AUTO_SIDE, best_side, forget_sides, plan_tiles
+from wdsr.processor import processor
 from wdsr.target import Target
 from wdsr.upscale import Upscaler
 
@@ -70,6 +72,11 @@ def test_rates_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     png = encoding_rate("png")
     assert png > 0
     assert encoding_rate("png") == png
+    rows, pyramid = (
+        encoding_rate("tiff", Saving(pyramid=pyramid), by_rows=True) for pyramid in (False, True)
+    )
+    assert min(rows, pyramid) > 0
+    assert rows != pyramid
 
 
 def test_a_process_knows_how_long_it_has_run() -> None:
@@ -82,12 +89,15 @@ def test_an_estimate_is_work_over_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     upscaler, fake = Upscaler(target=Target(scale=2)), Fake()
     monkeypatch.setattr(upscaler, "passes", lambda height, width, white: [fake])
     monkeypatch.setattr(estimates, "tile_rate", lambda backend: 1e6)
-    monkeypatch.setattr(estimates, "encoding_rate", lambda kind, compression: 1e7)
+    monkeypatch.setattr(estimates, "encoding_rate", lambda kind, saving, by_rows: 1e7)
     one = estimate(upscaler, 340, 340, "png")
     plan = plan_tiles(340, 340, fake)
     area = len(plan) * plan.shape[0] * plan.shape[1]
     assert one.size == (680, 680)
     assert one.seconds == pytest.approx(area / 1e6 + 680 * 680 * 3 / 1e7)
+    held = estimate(upscaler, 340, 340, "png", way="held")  # encoding beside the network
+    beside = 680 * 680 * 3 / 1e7 / processor().cores
+    assert held.seconds == pytest.approx(area / 1e6 + beside)
     more = estimate(upscaler, 340, 340, "png", bands=4)
     assert more.seconds > 1.5 * one.seconds  # alpha is enlarged by itself
     deep = estimate(upscaler, 340, 340, "png", white=65535)

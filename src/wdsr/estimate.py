@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 from wdsr import picture as pictures
 from wdsr.backends import Backend
 from wdsr.formats import lines
-from wdsr.formats.writing import Saving
+from wdsr.formats.writing import Saving, write
 from wdsr.inference import best_side, forget_sides, plan_tiles, side_note
-from wdsr.processor import Others, recall, remember
+from wdsr.processor import Others, processor, recall, remember
 from wdsr.upscale import Upscaler
 
 BUSY = 0.15  # of the processor: from here on, what others take spoils a measurement
@@ -73,7 +74,10 @@ def estimate(
     saving = saving or Saving()
     size = upscaler.target.size(height, width)
     samples = size[0] * size[1] * bands
-    seconds, shapes = samples / encoding_rate(kind, saving.compression), []
+    by_rows = way in ("held", "large")
+    seconds, shapes = samples / encoding_rate(kind, saving, by_rows=by_rows), []
+    if by_rows:  # beside the network, which keeps all cores busy
+        seconds /= processor().cores
     sample = 1 if white == 255 else 2 if white == 65535 else 4
     layers = 2 if bands in (2, 4) else 1
     tiles = row = 0.0
@@ -89,7 +93,7 @@ def estimate(
         height, width = height * backend.card.scale, width * backend.card.scale
     quick = kind == "png" and lines.can_write(saving.compression)
     memory = _PROCESS + tiles + (0 if quick else _VIPS)
-    if way in ("held", "large"):
+    if by_rows:
         memory += 2 * min(row, _MOST_ROW)
     else:
         memory += samples * sample * _PER_SAMPLE
@@ -159,21 +163,37 @@ def best(backend: Backend, *, report: Callable[[int, float], None] = lambda *_: 
     return choice
 
 
-def encoding_rate(kind: str, compression: int = 1, *, again: bool = False) -> float:
+def encoding_rate(
+    kind: str, saving: Saving | None = None, *, by_rows: bool = False, again: bool = False
+) -> float:
     """Samples of a result a second that a format encodes, and reads again to verify them.
 
-    On something like a photograph. compression: of PNG.
+    On something like a photograph. by_rows: as they come, into a file.
     """
-    what = f"encoding and verifying rate, {kind} {compression if kind == 'png' else ''}"
+    saving = saving or Saving()
+    what = f"encoding and verifying rate, {kind} {saving.compression if kind == 'png' else ''}"
+    if by_rows and kind == "tiff":
+        what = f"encoding and verifying rate, {saving}"
     rate = None if again else recall(what)
     if not isinstance(rate, (int, float)) or rate <= 0:
         sample = pictures.Picture(_photograph(768, 1024))
-        pictures.read(pictures.encode(pictures.Picture(sample.pixels[:8, :8]), kind))  # loads
+        _encode_and_read(pictures.Picture(sample.pixels[:8, :8]), kind, saving, by_rows)  # loads
         others, began = Others(), time.perf_counter()
-        pictures.read(pictures.encode(sample, kind, compression=compression))
+        _encode_and_read(sample, kind, saving, by_rows)
         rate = sample.pixels.size / (time.perf_counter() - began)
         _keep(what, rate, others)
     return float(rate)
+
+
+def _encode_and_read(sample: pictures.Picture, kind: str, saving: Saving, by_rows: bool) -> None:
+    if by_rows and kind == "tiff":  # other formats are written alike either way
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "sample.tif")
+            file.touch()
+            write([sample.pixels], sample, file, "tiff", saving)
+            pictures.read(file.read_bytes())
+    else:
+        pictures.read(pictures.encode(sample, kind, compression=saving.compression))
 
 
 def _keep(what: str, result: object, others: Others) -> None:
