@@ -171,9 +171,10 @@ def encoding_rate(
     On something like a photograph. by_rows: as they come, into a file.
     """
     saving = saving or Saving()
-    what = f"encoding and verifying rate, {kind} {saving.compression if kind == 'png' else ''}"
+    how = saving.compression if kind in ("png", "tiff") else ""
     if by_rows and kind == "tiff":
-        what = f"encoding and verifying rate, {saving}"
+        how = f"by rows, {saving}"
+    what = f"encoding and verifying rate, {kind} {how}"
     rate = None if again else recall(what)
     if not isinstance(rate, (int, float)) or rate <= 0:
         sample = pictures.Picture(_photograph(768, 1024))
@@ -202,12 +203,14 @@ def _keep(what: str, result: object, others: Others) -> None:
 
 
 def _photograph(height: int, width: int) -> NDArray[np.uint8]:
-    """Smooth shapes, edges and fine noise: compresses about as an enlarged photograph does."""
+    """Smooth shapes, edges and soft noise: compresses about as an enlarged photograph does."""
     rng = np.random.default_rng(0)
     total = np.zeros((height, width, 3))
     for octave in range(6):
         step = 2**octave
-        coarse = rng.normal(0, step**1.1, (height // step + 1, width // step + 1, 3))
+        coarse = rng.normal(
+            0, step**1.1 if octave else 0.3, (height // step + 1, width // step + 1, 3)
+        )
         total += coarse.repeat(step, 0).repeat(step, 1)[:height, :width]
     total = (total - total.mean()) / total.std() * 50 + 120
     result: NDArray[np.uint8] = np.clip(total, 0, 255).astype(np.uint8)

@@ -214,7 +214,8 @@ def encode(
         JPEG is not made worse than the one it came from, and the others are lossless
         for a picture that never was lossy. From 90 up, JPEG, AVIF and HEIC
         do not subsample colour. Other formats are lossless and ignore it.
-    compression: of PNG, 0 (none), 1 (quick) to 9 (smallest, slowest).
+    compression: of PNG, 0 (none), 1 (quick) to 9 (smallest, slowest); of TIFF from 3 on,
+        as less is hardly quicker.
 
     Raises PictureError if the format cannot hold the picture, and UsageError
     for an unknown format or a quality out of range.
@@ -226,7 +227,7 @@ def encode(
     first, *others = (_fitted(page, format) for page in picture.pages)
     # Frames share one type; pages of a TIFF need not.
     fitted = replace(first, others=tuple(others), timing=picture.timing)
-    options: dict[str, Any] = {"compression": compression} if format == "png" else {}
+    options: dict[str, Any] = {"compression": compression} if format in ("png", "tiff") else {}
     data: bytes = module.encode(fitted, format, quality, **options)
     return data
 

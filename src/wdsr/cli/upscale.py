@@ -115,7 +115,7 @@ def upscale(
         str, typer.Option(metavar="NAME", help="auto, float32; or int8, bf16 for 8-bit pictures.")
     ] = "auto",
     compression: Annotated[
-        int, typer.Option(metavar="N", help="Of PNG and large TIFF, 0 to 9: 9 is smallest.")
+        int, typer.Option(metavar="N", help="Of PNG and TIFF, 0 to 9: 9 is smallest.")
     ] = 1,
     pyramid: Annotated[
         bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
