@@ -54,6 +54,14 @@ def test_the_quick_level_is_small() -> None:
     assert sizes[1] < 0.9 * sizes[0]
 
 
+def test_tiff_is_compressed_as_asked() -> None:
+    pixels = np.random.default_rng(0).normal(120, 2, (200, 300, 3)).astype(np.uint8)
+    quick, small = (pictures.encode(Picture(pixels), "tiff", compression=level) for level in (1, 9))
+    assert len(small) < len(quick) < 0.7 * pixels.nbytes
+    for data in (quick, small):
+        np.testing.assert_array_equal(pictures.read(data).pixels, pixels)
+
+
 def test_without_isal_libvips_compresses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(lines, "isal_zlib", None)
     picture = Picture(noise((40, 50, 3)))
