@@ -16,6 +16,7 @@ from wdsr import choose, picture, zoo
 from wdsr.choose import Look
 from wdsr.picture import Picture
 from wdsr.resize import resize
+from wdsr.tiling import Box
 
 Pixels = NDArray[np.uint8]
 
@@ -97,6 +98,24 @@ def cases() -> Iterator[tuple[str, str, bytes]]:
 
 
 @pytest.mark.usefixtures("both")
+@pytest.mark.parametrize("size", [(47, 300), (48, 48), (100, 300), (512, 512)])
+def test_a_picture_read_row_by_row_looks_alike(size: tuple[int, int]) -> None:
+    data = jpeg(photograph("astronaut.png")[: size[0], : size[1]], 40)
+    whole = picture.read(data)
+    held = below = 0
+
+    def read(box: Box) -> NDArray[Any]:
+        nonlocal held, below
+        assert box.top >= below  # from the top down
+        held, below = max(held, box.height), box.bottom
+        return whole.pixels[box.slices]
+
+    found = choose.sample(whole, read)
+    assert choose.look(found) == choose.look(whole)
+    assert found.quality == whole.quality == 40
+    assert held <= 48
+
+
 def test_the_choice_is_right_in_95_percent_of_clean_and_of_damaged_pictures() -> None:
     rights: dict[str, list[bool]] = {zoo.DEFAULT_MODEL: [], zoo.PHOTO_MODEL: []}
     wrong = []

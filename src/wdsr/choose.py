@@ -18,7 +18,8 @@ A look takes at most 36 small windows, so it costs the same for any size of pict
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 
 from wdsr import zoo
 from wdsr.picture import Picture
+from wdsr.tiling import Box
 
 Windows = NDArray[np.float32]
 
@@ -105,6 +107,27 @@ def look(picture: Picture) -> Look | None:
     return Look(picture.quality, _blocks(windows), noise, grain, fineness, len(windows))
 
 
+def sample(picture: Picture, read: Callable[[Box], NDArray[Any]]) -> Picture:
+    """The windows alone of a picture that is read row by row: it looks alike, in constant memory.
+
+    picture: its facts; of its pixels only the shape counts.
+    read: the pixels of a box; asked for from the top down, and never far ahead.
+    """
+    grid = _grid(picture.height, picture.width)
+    if grid is None:
+        return replace(picture, pixels=read(Box(0, 0, 1, 1)).copy())
+    bands, below = [], 0
+    for top in grid[0]:
+        while below < top:  # what is between is read, too, but not held
+            step = min(top - below, _SIDE)
+            read(Box(below, 0, below + step, picture.width))
+            below += step
+        rows = read(Box(top, 0, top + _SIDE, picture.width))
+        bands.append(np.concatenate([rows[:, x : x + _SIDE] for x in grid[1]], axis=1))
+        below = top + _SIDE
+    return replace(picture, pixels=np.concatenate(bands))
+
+
 def weigh(seen: Look, classical: str, photo: str) -> Choice:
     """Add up the evidence. What each part is divided by was found by the scores of both models."""
     parts = [_compression(seen), _noisiness(seen), _softness(seen)]
@@ -154,17 +177,26 @@ def _softness(seen: Look) -> tuple[float, str]:
 
 
 def _windows(pixels: NDArray[Any]) -> Windows | None:
-    """(N, 48, 48) of the green or grey channel, spread evenly, from multiples of 8 pixels."""
-    counts = [min(_GRID, side // _SIDE) for side in pixels.shape[:2]]
-    if min(counts) == 0:
+    """(N, 48, 48) of the green or grey channel; None if there is no room for one."""
+    grid = _grid(*pixels.shape[:2])
+    if grid is None:
         return None
-    tops, lefts = (
-        np.linspace(0, side - _SIDE, count).astype(int) // 8 * 8 if count > 1 else [0]
-        for side, count in zip(pixels.shape[:2], counts, strict=True)
-    )
+    tops, lefts = grid
     channel = pixels[..., pixels.shape[2] // 2]  # green is sharpest and has most of the brightness
     places = [(y, x) for y in tops for x in lefts]
     return np.stack([channel[y : y + _SIDE, x : x + _SIDE] for y, x in places]).astype(np.float32)
+
+
+def _grid(height: int, width: int) -> tuple[list[int], list[int]] | None:
+    """Tops and lefts of the windows, spread evenly, at multiples of 8 pixels."""
+    if min(height, width) < _SIDE:
+        return None
+
+    def places(side: int) -> list[int]:
+        count = min(_GRID, side // _SIDE)
+        return [int(at) // 8 * 8 for at in np.linspace(0, side - _SIDE, count)]
+
+    return places(height), places(width)
 
 
 def _blocks(windows: Windows) -> float:

@@ -94,6 +94,17 @@ def test_a_pyramid(wdsr: Any) -> None:
     assert not Path("b.tif").exists()
 
 
+def test_a_large_picture_is_looked_at_too(wdsr: Any) -> None:
+    grey = np.add.outer(np.arange(96) // 8 * 5 % 37, np.arange(144) // 8 * 7 % 41) + 60
+    Image.fromarray(np.dstack([grey] * 3).astype(np.uint8)).save("a.jpg", quality=30)
+    for scale, model in ((2, "wdsr-photo: JPEG quality 30"), (3, "by rows there is no wdsr-photo")):
+        ran = wdsr("upscale", "a.jpg", "-s", scale, "-o", f"{scale}.tif", "--pyramid")
+        assert ran.code == 0
+        assert model in ran.err + "".join(ran.lines)
+    ran = wdsr("upscale", "a.jpg", "-s", 2, "-n", "wdsr-b-8", "-o", "c.tif", "--pyramid", "-v")
+    assert "wdsr-b-8-x2" in ran.err + "".join(ran.lines)
+
+
 @pytest.mark.parametrize("level", [-1, 10])
 def test_the_level_of_png_has_bounds(wdsr: Any, level: int) -> None:
     ran = wdsr("upscale", "a.png", "--compression", level)

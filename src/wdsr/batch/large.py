@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wdsr import isolation, stream
 from wdsr import picture as pictures
 from wdsr.batch.memory import give_back_at_once
+from wdsr.choose import sample
 from wdsr.errors import PictureError, UsageError
 from wdsr.formats import rows
 from wdsr.headers import Header, Limits
@@ -152,6 +153,18 @@ class Large(Flow):
     def engine(self) -> str:
         """Model, engine and precision, and that it went this way."""
         return f"{super().engine}, row by row"
+
+    def chosen(self, upscaler: Upscaler) -> tuple[Large, Choice]:
+        """With the model that suits it, if there is a choice, and why that."""
+        source = self.opened()
+        choice = upscaler.choice(sample(self.facts, lambda box: source.read(box, 0)))
+        backends = upscaler.passes(source.height, source.width, source.white, choice.model)
+        scale = self.backend.card.scale
+        if [backend.card.scale for backend in backends] != [scale]:
+            plain = f"by rows there is no {choice.model} x{scale}"
+            choice = dataclasses.replace(choice, model=self.backend.card.name, reason=plain)
+            backends = [self.backend]
+        return dataclasses.replace(self, backend=backends[0]), choice
 
     @property
     def lost(self) -> list[str]:

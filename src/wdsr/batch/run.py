@@ -212,7 +212,7 @@ class Batch:
         else:
             work.lost = self._lost(large.lost)
             self._results.prepare(work.job.target.parent)
-            large = large.rehearsed(self._settings.limits)
+            large, work.choice = large.rehearsed(self._settings.limits).chosen(self._upscaler)
             work.flow, work.before = large, large.size
         return work
 
