@@ -12,7 +12,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ SIDES = (96, 128, 172, 224, 288, 384)  # of a tile's core, that `best` chooses a
 # tile; for each LR pixel of a tile; for each sample of a result in memory with its encoded
 # copy; libvips, where it encodes; and what it holds of a picture that it decodes row by row.
 _PROCESS, _PER_SAMPLE, _VIPS, _DECODING = 107e6, 1.5, 20e6, 60e6
+_PER_SAMPLE_TIFF, _PER_SAMPLE_COMPARED = 2.1, 3.6
 _MOST_ROW = 40 * 2**20  # of tiles, see `stream.MOST`
 _PER_TILE_PIXEL = {"int8": 1150}
 _PER_TILE_PIXEL_ELSE = 1700
@@ -52,6 +53,26 @@ class Estimate:
     shapes: tuple[tuple[Backend, tuple[int, int]], ...] = ()  # of tiles that are compiled for
 
 
+class Held:
+    """What engines hold in a run of several pictures: of each, the last two shapes of tiles."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[Backend, list[tuple[int, int]]] = {}
+
+    def beside(self, shapes: Iterable[tuple[Backend, tuple[int, int]]]) -> float:
+        """Bytes held for other shapes than these, which come next."""
+        shapes = list(shapes)
+        for backend, shape in shapes:
+            kept = self._shapes.setdefault(backend, [])
+            self._shapes[backend] = [*[one for one in kept if one != shape][-1:], shape]
+        return sum(
+            _tile_memory(backend, shape)
+            for backend, kept in self._shapes.items()
+            for shape in kept
+            if (backend, shape) not in shapes
+        )
+
+
 def estimate(
     upscaler: Upscaler,
     height: int,
@@ -62,12 +83,15 @@ def estimate(
     white: float = 255,
     way: Way = "whole",
     saving: Saving | None = None,
+    compared: bool = False,
 ) -> Estimate:
     """An estimate for one picture of a run, without the start of the program and compiling.
 
     height, width, bands, white: of the picture. kind: format of the result.
     way: how it is enlarged: as a whole, alone or as one of several; or row by row, the
         picture being in memory or too large for it.
+
+    compared: with the picture that it came from, as `--verbose` does.
 
     Raises UsageError if the target is smaller than the picture.
     """
@@ -86,8 +110,7 @@ def estimate(
         area = plan.shape[0] * plan.shape[1]
         work = layers * len(plan) * area * (8 if upscaler.self_ensemble else 1)
         seconds += work / tile_rate(backend)
-        per_pixel = _PER_TILE_PIXEL.get(backend.precision, _PER_TILE_PIXEL_ELSE)
-        tiles = max(tiles, area * per_pixel)
+        tiles = max(tiles, _tile_memory(backend, plan.shape))
         row = plan.core[0] * backend.card.scale * size[1] * bands * sample
         shapes.append((backend, plan.shape))
         height, width = height * backend.card.scale, width * backend.card.scale
@@ -96,16 +119,19 @@ def estimate(
     if by_rows:
         memory += 2 * min(row, _MOST_ROW)
     else:
-        memory += samples * sample * _PER_SAMPLE
+        memory += samples * sample * (_PER_SAMPLE_TIFF if kind == "tiff" else _PER_SAMPLE)
+        memory += samples * _PER_SAMPLE_COMPARED if compared else 0
     if way == "held":
         memory += samples * sample / shapes[0][0].card.scale ** 2
     elif way == "large":
         memory += _VIPS + _DECODING
         if kind == "tiff":  # 256 rows are gathered for its tiles, and again for each smaller copy
             memory += 256 * size[1] * bands * sample * (5 if saving.pyramid else 3)
-    elif way == "several":
-        memory += tiles  # two shapes stay compiled
     return Estimate(size, seconds, int(memory), tuple(shapes))
+
+
+def _tile_memory(backend: Backend, shape: tuple[int, int]) -> float:
+    return shape[0] * shape[1] * _PER_TILE_PIXEL.get(backend.precision, _PER_TILE_PIXEL_ELSE)
 
 
 def tile_rate(backend: Backend, *, again: bool = False) -> float:
@@ -123,7 +149,7 @@ def compile_seconds(backend: Backend, *, first: bool = True) -> float:
 
 def _tile_facts(backend: Backend, again: bool) -> tuple[float, float, float]:
     what = f"tile rate and compiling, {_name(backend)}"
-    match None if again else recall(what):
+    match None if again else _known(what):
         case [float() as rate, float() as one, float() as more] if rate > 0:
             return rate, one, more
     side = best_side(backend) + 2 * backend.card.halo
@@ -175,7 +201,7 @@ def encoding_rate(
     if by_rows and kind == "tiff":
         how = f"by rows, {saving}"
     what = f"encoding and verifying rate, {kind} {how}"
-    rate = None if again else recall(what)
+    rate = None if again else _known(what)
     if not isinstance(rate, (int, float)) or rate <= 0:
         sample = pictures.Picture(_photograph(768, 1024))
         _encode_and_read(pictures.Picture(sample.pixels[:8, :8]), kind, saving, by_rows)  # loads
@@ -197,8 +223,24 @@ def _encode_and_read(sample: pictures.Picture, kind: str, saving: Saving, by_row
         pictures.read(pictures.encode(sample, kind, compression=saving.compression))
 
 
+_measured: dict[str, object] = {}  # in this process, on a busy machine too
+_disturbance = 0.0
+
+
+def disturbance() -> float:
+    """The largest share of the processor that others took while this process measured."""
+    return _disturbance
+
+
+def _known(what: str) -> object:
+    return _measured[what] if what in _measured else recall(what)
+
+
 def _keep(what: str, result: object, others: Others) -> None:
-    if others.share() < BUSY:
+    global _disturbance
+    share = others.share()
+    _measured[what], _disturbance = result, max(_disturbance, share)
+    if share < BUSY:
         remember(what, result)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ def _rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WDSR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("wdsr.processor.busy_seconds", lambda: None)  # others may be busy
     monkeypatch.setattr("wdsr.inference.AUTO_SIDE", 32)  # measured in no time
+    monkeypatch.setattr("wdsr.estimate._measured", {})
+    monkeypatch.setattr("wdsr.estimate._disturbance", 0.0)
 
 
 def noise(height: int, width: int) -> Image.Image:
@@ -47,6 +50,47 @@ def test_what_would_be_refused_is_told_at_once(wdsr: Any) -> None:
     assert "c.png: jpeg holds at most 65500 pixels a side" in ran.lines[1]
     assert "d.png: jpeg cannot hold transparency" in ran.lines[2]
     assert ran.lines[3] == "wdsr: 3 of 4 pictures would be refused"
+
+
+def test_places_that_cannot_be_written_are_told(wdsr: Any) -> None:
+    noise(30, 50).save("a.png")
+    Path("empty.png").touch()
+    Path("b.png").touch()
+    for arguments, fault in (
+        (["a.png", "-o", "b.png"], "b.png: exists already; use -y to replace it"),
+        (["a.png", "-o", "b.png/x.png"], "b.png: cannot be written into; check the folder"),
+        (["empty.png", "-o", "x.png"], "empty.png: is empty"),
+    ):
+        ran = wdsr("upscale", *arguments, "--dry-run")
+        assert ran.code == 1
+        assert fault in ran.lines[0]
+        assert ran.out == b""
+    assert wdsr("upscale", "a.png", "-o", "b.png", "-y", "--dry-run").code == 0
+    assert not Path("b.png").read_bytes()
+
+
+def test_programs_get_an_object_a_line(wdsr: Any) -> None:
+    noise(30, 50).save("a.png")
+    noise(20, 20).save("b.jpg")
+    Path("c.png").write_text("no picture")
+    ran = wdsr("upscale", "a.png", "b.jpg", "c.png", "-s", 2, "--dry-run", "-o", "out", "--json")
+    assert ran.code == 1
+    first, _, third, total = map(json.loads, ran.out.decode().splitlines())
+    assert (first["event"], first["from"], first["to"]) == ("estimate", [50, 30], [100, 60])
+    assert (third["event"], third["input"]) == ("failed", "c.png")
+    assert (total["event"], total["pictures"]) == ("total", 2)
+    assert total["memory"] >= first["memory"] > 0
+    assert total["seconds"] > first["seconds"] > 0
+
+
+def test_a_busy_machine_is_told(wdsr: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wdsr.estimate.Others.share", lambda self: 0.5)
+    noise(30, 50).save("a.png")
+    ran = wdsr("upscale", "a.png", "-s", 2, "--dry-run")
+    assert ran.code == 0
+    assert "Other programs took 50% of the processor" in ran.err
+    monkeypatch.setattr("wdsr.estimate._seconds", None)  # measured once in a process
+    assert wdsr("upscale", "a.png", "-s", 2, "--dry-run").code == 0
 
 
 def test_it_wants_files(wdsr: Any) -> None:

@@ -18,6 +18,12 @@ from wdsr.files import clean_leftovers, write_atomically
 _FRESH_SECONDS = 5  # notes are kept once a second
 
 
+def check_free(job: Job) -> None:
+    """Raise ExistsError for a job whose name is taken, unless a manifest may know by what."""
+    if job.target != STREAM and not job.root and is_there(job.target):
+        raise ExistsError(f"{job.target}: exists already; use -y to replace it")
+
+
 class Results:
     """The files that a run writes. Its methods may be called from several threads.
 
@@ -40,10 +46,8 @@ class Results:
 
     def check(self, job: Job) -> None:
         """Refuse at once, before any reading, what `may_replace` would refuse."""
-        if job.target == STREAM or self._overwrite or self._resume or job.root:
-            return
-        if is_there(job.target):
-            raise ExistsError(f"{job.target}: exists already; use -y to replace it")
+        if not (self._overwrite or self._resume):
+            check_free(job)
 
     def may_replace(self, job: Job, digest: bytes) -> bool | None:
         """Whether the job may replace its target; None if the target needs no doing again.

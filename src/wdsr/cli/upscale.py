@@ -254,7 +254,7 @@ def upscale(
     if dry_run:
         if watch or STREAM in sources:
             raise UsageError("--dry-run reads the headers of files that are there: give those")
-        tell(upscaler, todo, settings, alone=total == 1)
+        tell(upscaler, todo, settings, alone=total == 1, events=events)
         return
     report = Report(
         total if not faults else len(faults) + (total or 0), verbose=verbose, events=events

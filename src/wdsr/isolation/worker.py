@@ -107,6 +107,8 @@ def _last_row(path: Path, kind: str, name: str) -> tuple[int, int]:
 
 def _header(data: bytearray, options: dict[str, Any]) -> Any:
     limits = headers.Limits(**options["limits"])
+    if not Path(options["path"]).stat().st_size:  # which cannot be mapped
+        return headers.check_header(b"", options["name"], limits)
     with (
         open(options["path"], "rb") as file,  # noqa: PTH123 - it may be of any name
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
