@@ -30,6 +30,13 @@ def test_it_speaks_json(wdsr: Any) -> None:
     assert {entry["model"] for entry in facts["models"]} == {m.card.title for m in zoo.shipped()}
 
 
+def test_threads_are_checked_before_anything_else(wdsr: Any) -> None:
+    for more in ([], ["--no-measure"]):
+        ran = wdsr("doctor", "--threads", 0, *more)
+        assert (ran.code, ran.out) == (2, b"")
+        assert "threads must be at least 1, not 0" in ran.err
+
+
 def test_it_measures_remembers_and_judges(
     wdsr: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,6 +64,7 @@ def test_on_a_busy_machine_it_says_so_and_remembers_nothing(
     monkeypatch.setattr(
         "wdsr.processor.busy_seconds", lambda: time.process_time() + cores * time.perf_counter()
     )
+    assert json.loads(wdsr("doctor", "--json").out)["speed"]["remembered"] is False
     text = wdsr("doctor").out.decode()
     assert "other programs took 100% of the processor" in text
     assert "not remembered" in text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wdsr.errors import BackendError
+from wdsr.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,8 @@ def doctor(
     ] = None,
 ) -> None:
     """Tell what this machine has and how fast it enlarges, and choose the best settings for it."""
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be at least 1, not {threads}")
     from rich.console import Console
 
     facts: dict[str, Any] = {"machine": _machine(), "versions": _versions(), "models": _models()}
@@ -113,13 +115,14 @@ def _print(facts: dict[str, Any]) -> None:
 def _speed(threads: int | None, say: Callable[[str], None]) -> dict[str, Any]:
     """Rates of the default model in each precision, and the best tile for it."""
     from wdsr import backends, zoo
-    from wdsr.estimate import best, encoding_rate, tile_rate
+    from wdsr.estimate import BUSY, best, encoding_rate, tile_rate
     from wdsr.processor import Others
 
     others = Others()
     model = zoo.find(zoo.DEFAULT_MODEL, 4)
     quickest = backends.create("auto", model, threads=threads)
     rates: dict[str, float] = {}
+    tile = None
     say("")
     for precision in ("float32", "bf16", "int8"):
         try:
@@ -128,18 +131,21 @@ def _speed(threads: int | None, say: Callable[[str], None]) -> dict[str, Any]:
             say(f"{precision:8}   {error}")
             continue
         chosen = backend.precision == quickest.precision
-        side = best(backend) if chosen else None
+        tile = best(backend) if chosen else tile
         rates[precision] = tile_rate(backend, again=True) / 1e6
-        note = f", tiles of {side} px: what is used for 8-bit pictures" if chosen else ""
+        note = f", tiles of {tile} px: what is used for 8-bit pictures" if chosen else ""
         say(f"{precision:8}   {rates[precision]:.2f} LR megapixels a second{note}")
     png = encoding_rate("png", again=True) / 3e6
     say(f"PNG        {png:.0f} HR megapixels a second")
+    taken = others.share()
     return {
         "model": model.card.title,
         "lr_mp_per_second": {name: round(rate, 3) for name, rate in rates.items()},
         "auto": quickest.precision,
+        "tile": tile,
         "png_hr_mp_per_second": round(png, 1),
-        "taken_by_other_programs": round(others.share(), 2),
+        "taken_by_other_programs": round(taken, 2),
+        "remembered": taken < BUSY,
     }
 
 

@@ -115,7 +115,7 @@ def upscale(
         str, typer.Option(metavar="NAME", help="auto, float32; or int8, bf16 for 8-bit pictures.")
     ] = "auto",
     compression: Annotated[
-        int, typer.Option(metavar="N", help="Of PNG and TIFF, 0 to 9: 9 is smallest.")
+        int, typer.Option(metavar="N", help="Of PNG 0 to 9, of TIFF 3 to 9: 9 is smallest.")
     ] = 1,
     pyramid: Annotated[
         bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
@@ -177,7 +177,12 @@ def upscale(
         typer.Option("--consistent", help="Make the result, when made small again, be the input."),
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("-v", "--verbose", help="Say which model, engine and precision.")
+        bool,
+        typer.Option(
+            "-v",
+            "--verbose",
+            help="Say which model, engine and precision, and compare with the input (slower).",
+        ),
     ] = False,
     version: Version = False,
 ) -> None:
