@@ -37,6 +37,7 @@ SIDES = (96, 128, 172, 224, 288, 384)  # of a tile's core, that `best` chooses a
 # copy; libvips, where it encodes; and what it holds of a picture that it decodes row by row.
 _PROCESS, _PER_SAMPLE, _VIPS, _DECODING = 107e6, 1.5, 20e6, 60e6
 _PER_SAMPLE_TIFF, _PER_SAMPLE_COMPARED = 2.1, 3.6
+_AT_REST = 0.5  # of a tile's memory, what its compiled shape goes on holding
 _MOST_ROW = 40 * 2**20  # of tiles, see `stream.MOST`
 _PER_TILE_PIXEL = {"int8": 1150}
 _PER_TILE_PIXEL_ELSE = 1700
@@ -65,7 +66,7 @@ class Held:
         for backend, shape in shapes:
             kept = self._shapes.setdefault(backend, [])
             self._shapes[backend] = [*[one for one in kept if one != shape][-1:], shape]
-        return sum(
+        return _AT_REST * sum(
             _tile_memory(backend, shape)
             for backend, kept in self._shapes.items()
             for shape in kept
@@ -100,7 +101,7 @@ def estimate(
     samples = size[0] * size[1] * bands
     by_rows = way in ("held", "large")
     seconds, shapes = samples / encoding_rate(kind, saving, by_rows=by_rows), []
-    if by_rows:  # beside the network, which keeps all cores busy
+    if by_rows and kind != "jpeg":  # beside the network, which keeps all cores busy
         seconds /= processor().cores
     sample = 1 if white == 255 else 2 if white == 65535 else 4
     layers = 2 if bands in (2, 4) else 1
