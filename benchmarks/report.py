@@ -103,16 +103,20 @@ def plot(results: dict[str, Any], path: Path) -> None:
     int8 = zoo.quantised(model)
     loss = int8.card.quantised["loss_db"].get("Set5", 0) if int8 else 0
     rows = results.get("engines", {}).get("rows", [])
-    for number, row in enumerate(sorted(rows, key=lambda row: row["lr_mp_per_second"])):
+    labels = {True: 0, False: 0}  # above and below the points, so many
+    for row in sorted(rows, key=lambda row: row["lr_mp_per_second"]):
         name, seconds = row["engine"], 1 / row["lr_mp_per_second"]
         psnr = score - loss * ("int8" in name)
         ours = name.startswith("wdsr")
         colour = "#0072b2" if ours else "#777777"
         right.plot(seconds, psnr, "o" if ours else "s", color=colour)
+        above = psnr == score
+        step = 13 * (labels[above] % 8)
+        labels[above] += 1
         right.annotate(
             name.replace("wdsr, ", "").replace(", whole picture", "").replace(", NCHW", ""),
             (seconds, psnr),
-            xytext=(0, 14 + 13 * (number % 4) if psnr == score else -22 - 13 * (number % 4)),
+            xytext=(0, 14 + step if above else -22 - step),
             textcoords="offset points",
             ha="center",
             fontsize=7,
