@@ -144,6 +144,15 @@ def test_a_kill_at_any_step_leaves_whole_files_and_can_be_resumed(
     assert results() == expected
 
 
+def test_leftovers_go_though_all_is_done(wdsr: Wdsr, expected: dict[str, bytes]) -> None:
+    assert wdsr(*CALL).code == 0
+    part = Path("out/2/.008_x4.png.e47a0462.wdsr-part")
+    part.write_bytes(b"of a killed run")
+    os.utime(part, (0, 0))
+    assert wdsr(*CALL).code == 0
+    assert results() == expected
+
+
 @pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.slow)])
 def test_kills_at_random_moments(wdsr: Wdsr, expected: dict[str, bytes], kills: int) -> None:
     rng = np.random.default_rng(0)

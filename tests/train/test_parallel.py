@@ -46,6 +46,7 @@ def environment() -> dict[str, str]:
 def command(run: str, recipe: str = "tiny.toml", *more: str, torchrun: bool = False) -> list[str]:
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2"] if torchrun else []
     train = ["-m", "wdsr", "train", recipe, "--data", "hr", "-o", run, "--log-every", "4"]
+    train += ["--precision", "float32"]  # bf16 rounds the parts of a batch otherwise than the whole
     return [sys.executable, *launcher, *train, *more]
 
 

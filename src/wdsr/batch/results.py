@@ -62,6 +62,7 @@ class Results:
         if known and known.input == digest and known.settings == self._key:
             same = not target.is_symlink() and target.stat().st_size == known.size
             if same and (self._resume or not self._overwrite):
+                self._clean(target.parent)
                 return None
         if self._overwrite:
             return True
@@ -130,13 +131,16 @@ class Results:
 
         One that vanishes later, with its disk perhaps, is not made again.
         """
+        self._clean(folder)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(0, "gone or not writable", str(folder))
+
+    def _clean(self, folder: Path) -> None:
         with self._lock:
             if folder not in self._cleaned:
                 folder.mkdir(parents=True, exist_ok=True)
                 self._cleaned.add(folder)
                 clean_leftovers(folder)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(0, "gone or not writable", str(folder))
 
     def keep(self, *, at_once: bool) -> None:
         """Make what was remembered reach the disk, at once or if it is time."""
