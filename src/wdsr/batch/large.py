@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wdsr import isolation, stream
+from wdsr import isolation, stream, zoo
 from wdsr import picture as pictures
 from wdsr.batch.memory import give_back_at_once
 from wdsr.choose import sample
@@ -156,6 +156,8 @@ class Large(Flow):
 
     def chosen(self, upscaler: Upscaler) -> tuple[Large, Choice]:
         """With the model that suits it, if there is a choice, and why that."""
+        if upscaler.model != zoo.AUTO:
+            return self, upscaler.choice(self.facts)
         source = self.opened()
         choice = upscaler.choice(sample(self.facts, lambda box: source.read(box, 0)))
         backends = upscaler.passes(source.height, source.width, source.white, choice.model)
