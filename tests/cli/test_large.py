@@ -60,7 +60,11 @@ def test_a_large_picture_is_tried_then_enlarged(
     save("a.png", noise)
     seen.clear()
     assert wdsr("upscale", "a.png").code == 0
-    # A worker has read all of it before a decoder of this process sees it; "look" is the result's.
+    # A worker has read all of it before a decoder of this process sees it: to choose the model,
+    # and to enlarge. The last "look" is the result's.
+    assert seen == ["header", "look", "walk", "HERE", "HERE", "look"]
+    seen.clear()
+    assert wdsr("upscale", "a.png", "-y", "-n", "wdsr-b-8").code == 0
     assert seen == ["header", "look", "walk", "HERE", "look"]
     expected = noise.repeat(4, 0).repeat(4, 1)
     np.testing.assert_array_equal(pictures.read(Path("a_x4.png")).pixels, expected)
