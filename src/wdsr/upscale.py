@@ -64,7 +64,7 @@ class Upscaler:
             the same.
         self_ensemble: mean over the eight flips and turns; slower by eight, a
             little better (about 0.1 dB).
-        deterministic: leave nothing to measurements: the same bytes on any machine
+        deterministic: leave nothing to measurements: the same pixels on any machine
             with the same processor and versions. "auto" precision is then float32.
         sharpness: of a GAN model, 0 (as its pixel model) to 1; None leaves it as it is.
         consistent: afterwards move the result by as little as is needed so that,

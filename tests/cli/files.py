@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from tests.helpers import unpacked
 
 from wdsr import picture as pictures
 from wdsr.batch import manifest
@@ -65,10 +66,10 @@ def save_noise(name: str | Path, seed: int = 0, height: int = 6, width: int = 9)
 
 
 def tree(folder: str | Path) -> dict[str, bytes]:
-    """Content of every file, but for the manifest's."""
+    """Content of every file, but for the manifest's; of a PNG before compression."""
     root = Path(folder)
     return {
-        str(path.relative_to(root)): path.read_bytes()
+        str(path.relative_to(root)): unpacked(path.read_bytes())
         for path in root.rglob("*")
         if path.is_file() and not path.name.startswith(manifest.NAME)
     }

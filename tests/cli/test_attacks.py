@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.helpers import unpacked
 
 from wdsr import files, isolation
 from wdsr import picture as pictures
@@ -86,7 +87,7 @@ def fill(many: int) -> None:
 def results() -> dict[str, bytes]:
     root = Path("out")
     return {
-        str(path.relative_to(root)): path.read_bytes()
+        str(path.relative_to(root)): unpacked(path.read_bytes())
         for path in root.rglob("*")
         if path.is_file() and not path.name.startswith(manifest.NAME)
     }

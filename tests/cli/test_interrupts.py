@@ -16,16 +16,18 @@ from wdsr import picture as pictures
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 # A Python that sends itself a signal when it begins to import a module, then is the command.
+# Not by an audit hook: that would be Python code inside of C++ that expects none.
 AT_AN_IMPORT = """
 import os, signal, sys
 name, number = sys.argv.pop(1), int(sys.argv.pop(1))
-def hook(event, arguments):
-    global name
-    if event == "import" and arguments[0] == name:
-        name = None
-        os.kill(os.getpid(), number)
+class Finder:
+    def find_spec(self, sought, path, target=None):
+        global name
+        if sought == name:
+            name = None
+            os.kill(os.getpid(), number)
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.addaudithook(hook)
+sys.meta_path.insert(0, Finder())
 """
 # As the installed script, and as `python -m wdsr`.
 STARTS = [

@@ -121,7 +121,7 @@ def upscale(
         bool, typer.Option("--pyramid", help="TIFF with smaller copies inside, for viewers.")
     ] = False,
     deterministic: Annotated[
-        bool, typer.Option("--deterministic", help="The same bytes on any machine of this kind.")
+        bool, typer.Option("--deterministic", help="The same pixels on any machine of this kind.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be made, how long it would take.")
