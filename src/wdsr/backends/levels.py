@@ -32,11 +32,31 @@ def with_levels(
     prepared = bf16 and _prepare(value, levels, scale, black)
     if not prepared:
         value.replace(ops.divide(ops.subtract(levels, black), scale).output(0))
-    sr = network.get_results()[0].input_value(0)
-    made = ops.multiply(ops.subtract(sr, np.float32(low)), scale)
+    sr, plus, shuffle = _end(network.get_results()[0].input_value(0))
+    made = ops.multiply(ops.subtract(sr, np.float32(low - plus)), scale)
     made = ops.convert(ops.clamp(ops.round(made, "half_to_even"), 0.0, 255.0), "u8")
+    if shuffle > 1:
+        made = ops.depth_to_space(made, "depth_first", shuffle)
     made = ops.transpose(made, np.array([0, 2, 3, 1]))
     return ov.Model([made], [picture], "levels"), prepared
+
+
+def _end(sr: Any) -> tuple[Any, float, int]:
+    """What comes before a final pixel shuffle, what is added after it, and its scale.
+
+    So that the shuffle can be left for the end, where it moves bytes and not floats. If
+    the network ends otherwise: its result, 0, and 1.
+    """
+    before, plus = sr.get_node(), 0.0
+    if before.get_type_name() == "Add":
+        constant = before.input_value(1).get_node()
+        if constant.get_type_name() == "Constant" and constant.get_data().size == 1:
+            before, plus = before.input_value(0).get_node(), constant.get_data().item()
+    if before.get_type_name() == "DepthToSpace":
+        facts = before.get_attributes()
+        if facts["mode"] == "depth_first":
+            return before.input_value(0), plus, facts["block_size"]
+    return sr, 0.0, 1
 
 
 def _prepare(value: Any, levels: Any, scale: np.float32, black: np.float32) -> bool:

@@ -35,6 +35,7 @@ from wdsr.card import ModelCard
 from wdsr.errors import TrainingError
 from wdsr.train.export import with_card
 from wdsr.train.pictures import list_pictures, make_pair, read_rgb
+from wdsr.train.smooth import keep_slopes
 from wdsr.zoo import Model
 
 Image = NDArray[np.uint8]
@@ -42,6 +43,8 @@ Enlarge = Callable[[Image], Image]  # (h, w, 3) -> (s*h, s*w, 3)
 End = Literal["first", "last", "second"]
 
 PATCHES, SIDE = 100, 64  # for calibration: how many LR patches, and their pixels a side
+
+SLOPES = (1 / 8, 1 / 3, 2 / 3, 1, 3 / 2, 3)  # of the ramps to try, in levels a pixel
 
 # Layers left in float, tried in this order until the bar is met, the quickest first: the
 # convolutions nearest to the picture, those nearest to the result, those after the first.
@@ -128,6 +131,7 @@ def quantised_graph(
                 overflow_fix=nncf.OverflowFix.ENABLE,  # 7 bits: see above
             ),
         )
+    keep_slopes(quantised, model.card.scale, float(levels))
     quantised.producer_name, quantised.producer_version = "wdsr", ""
     del quantised.graph.value_info[:]
     onnx.checker.check_model(quantised, full_check=True)
@@ -147,13 +151,19 @@ def measure(
         sr = run(np.full((8, 8, 3), level, np.uint8))
         flats.append(int(np.abs(sr.astype(int) - level).max()))
     falls = []
-    for pixels in (1, 3, 8):  # of each level
-        ramp = np.repeat(np.arange(256, dtype=np.uint8), pixels)
-        steps = np.diff(run(np.tile(ramp[:, None], (16, 1, 3))).astype(int), axis=1)
+    ends = 4 * model.card.scale  # where the slope begins and ends there is a corner
+    for slope in SLOPES:
+        steps = np.diff(run(ramp(slope))[:, ends:-ends].astype(int), axis=1)
         falls.append(float((steps < 0).mean()))
     after = score(model)
     loss = {name: round(psnr - after[name], 3) for name, psnr in before.items()}
     return Price(loss, tuple(flats), round(max(falls), 4))
+
+
+def ramp(slope: float) -> Image:
+    """A picture that rises from black to white by so many levels a pixel: (16, W, 3)."""
+    levels = (np.arange(255 / slope) * slope).astype(np.uint8)
+    return np.tile(levels[:, None], (16, 1, 3))
 
 
 def calibration_patches(folder: Path, card: ModelCard) -> list[Image]:
