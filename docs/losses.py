@@ -2,9 +2,13 @@
 
     python -m docs.losses FEATURES.onnx GAN.onnx
 
-The first is the shipped wdsr-b-8, trained with MAE. The others went on from it with the
-recipe wdsr-b-8-gan-x4: with the game, and with nothing but its discriminator's features
-(`weight = 0.0`, `features = 1.0`). Needs scikit-image, for its photographs.
+MAE is the shipped wdsr-b-8; the committed picture has the weights of 2026-11-25. FEATURES and
+GAN went on from those for 5,000 steps by the recipe wdsr-b-8-gan-x4: the first with
+`features = 1.0` and `weight = 0.0`, the second as the recipe is (0.2 and 0.01). Both trained
+their discriminator; MAE had no further steps.
+
+dB and the table are of the whole photograph, not of the crop. Needs scikit-image, for its
+photographs.
 """
 
 from __future__ import annotations

@@ -140,6 +140,7 @@ WRONG: dict[str, list[Any]] = {
     "notes": [5, None, ["a"]],
     "quantised": [None, [], "int8"],
     "softer": [5, None, "../evil", "a b", ["wdsr-b-8-x4"]],
+    "softer_sizes": [None, [], "tail", {"tail": "1"}, {"tail": None}, {"tail": True}],
 }  # fmt: skip
 
 

@@ -10,8 +10,9 @@ interpolation).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from wdsr.zoo import Model
 # Field numbers of ONNX messages: a model's graph, a graph's initialisers, a tensor's parts.
 _GRAPH, _INITIALISER, _TYPE, _NAME, _RAW = 7, 5, 2, 8, 9
 _FLOAT32 = 1
+_SAME = 1e-3  # relative; weight norm gives weights back a millionth off
 
 
 def softened(model: Model, sharpness: float) -> Model:
@@ -36,10 +38,18 @@ def softened(model: Model, sharpness: float) -> Model:
     title = model.card.softer
     if not title:
         raise UsageError(
-            f"{model.card.title}: has no softer model to blend with, so no --sharpness; "
-            "models trained with a discriminator have"
+            f"{model.card.name}: has no softer model to blend with, so no --sharpness; "
+            "models that began from a pixel model and went on against a discriminator have"
         )
-    return blend(model, _softer(model, title), sharpness)
+    soft = _softer(model, title)
+    sizes = mean_sizes(_weights(memoryview(soft.onnx), soft))
+    for name, size in model.card.softer_sizes.items():
+        if abs(sizes.get(name, 0) - size) > _SAME * size:
+            raise ModelError(
+                f"{model.source}: {soft.source} is not the {title} that it began from: "
+                f"put that one beside it"
+            )
+    return blend(model, soft, sharpness)
 
 
 def blend(sharp: Model, soft: Model, sharpness: float) -> Model:
@@ -60,6 +70,11 @@ def blend(sharp: Model, soft: Model, sharpness: float) -> Model:
         weight[...] = mixed.astype(np.float32)
     card = dataclasses.replace(a, name=f"{a.name}-{sharpness:g}")
     return Model(card, bytes(content), sharp.source)
+
+
+def mean_sizes(weights: Mapping[str, np.ndarray[Any, np.dtype[Any]]]) -> dict[str, float]:
+    """The mean absolute value of each tensor: enough to tell one training from another."""
+    return {name: float(np.abs(w, dtype=np.float64).mean()) for name, w in weights.items()}
 
 
 def _softer(model: Model, title: str) -> Model:

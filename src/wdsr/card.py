@@ -39,6 +39,7 @@ class ModelCard:
     notes: str = ""  # what the model is good for, and what not
     quantised: Mapping[str, Any] = field(default_factory=dict)  # of an int8 file: how, and the loss
     softer: str = ""  # of a GAN model: the pixel model it began from, which it can be blended with
+    softer_sizes: Mapping[str, float] = field(default_factory=dict)  # its weights' mean sizes
 
     def __post_init__(self) -> None:
         for name, (holds, rule) in _RULES.items():
@@ -84,6 +85,10 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\w[\w.+-]{0,99}", value) is not None
 
 
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(type(v) in (int, float) for v in value.values())
+
+
 def _rises(value: Any) -> bool:
     return (
         isinstance(value, tuple)
@@ -112,6 +117,7 @@ _RULES: dict[str, _Rule] = {
     "notes": _TEXT,
     "quantised": _OBJECT,
     "softer": (lambda value: value == "" or _is_name(value), "a model's name, or nothing"),
+    "softer_sizes": (_are_numbers, "an object of numbers"),
 }
 
 

@@ -20,8 +20,9 @@ from tests.train.helpers import (
     waves,
 )
 
-from wdsr import networks
-from wdsr.errors import TrainingError, UsageError
+from wdsr import networks, zoo
+from wdsr.blend import softened
+from wdsr.errors import ModelError, TrainingError, UsageError
 from wdsr.networks import Config
 from wdsr.networks.discriminator import build_discriminator
 from wdsr.networks.edsr import EDSRConfig
@@ -29,11 +30,12 @@ from wdsr.networks.srresnet import SRResNetConfig
 from wdsr.networks.wdsr import WDSRConfig
 from wdsr.train import adversarial, checkpoint, gan
 from wdsr.train.data import Pairs
-from wdsr.train.export import card_of
+from wdsr.train.export import card_of, export_run, write_model
 from wdsr.train.gan import GAMES, Adversary, feature_matching
 from wdsr.train.pictures import make_pair
 from wdsr.train.recipe import Recipe, Stage
 from wdsr.train.warm import plain_weights
+from wdsr.zoo import Model
 
 WDSR_B = WDSRConfig(scale=2, filters=6, blocks=1, expansion=2)
 EDSR = EDSRConfig(scale=2, filters=6, blocks=1)
@@ -274,8 +276,9 @@ def test_a_discriminator_that_is_sure_is_reported_once(
     monkeypatch.setitem(GAMES, "relativistic", game._replace(floor=100.0))
     said: list[str] = []
     run_of(duel(), pairs, tmp_path, notice=said.append)
-    assert len(said) == 1
-    assert "step 1: collapse: the discriminator is sure of everything" in said[0]
+    assert len(said) == 2
+    assert "no start: a generator that knows nothing yet" in said[0]
+    assert "step 1: collapse: the discriminator is sure of everything" in said[1]
     assert [row["trouble"] for row in table(tmp_path)] == 8 * ["sure"]
 
 
@@ -339,7 +342,7 @@ def test_games_read_from_a_file(tmp_path: Path) -> None:
     assert Recipe.read(tmp_path / "r.toml") == recipe
     values = recipe.to_dict()
     values["adversary"] = {"game": "chess", "wait": 1}
-    with pytest.raises(UsageError, match=r"adversary.game cannot be 'chess'.*wait is unknown"):
+    with pytest.raises(UsageError, match=r"game must be one of van.* not 'chess'.*wait is unknown"):
         Recipe.from_dict(values)
     with pytest.raises(UsageError, match="adversary must be a table"):
         Recipe.from_dict({**values, "adversary": "vgg"})
@@ -360,20 +363,86 @@ def test_one_process_only(pairs: Pairs, tmp_path: Path) -> None:
 # What comes of it
 
 
+def exported(
+    pairs: Pairs, folder: Path, start: str, weights: dict[str, torch.Tensor], **facts: Any
+) -> Model:
+    run_of(duel(steps=1, start=start), pairs, folder / "run", start=weights)
+    path = export_run(folder / "run", folder, name="sharp", facts=facts)
+    return zoo.read_model(path)
+
+
 @pytest.mark.parametrize(
     ("start", "softer"),
     [
         ("wdsr-b-8-x2", "wdsr-b-8-x2"),
         ("models/mine-x2.onnx", "mine-x2"),
-        ("wdsr-b-8-x4", ""),  # of another scale: nothing to blend with
-        (None, ""),
+        ("runs/mine", "mine-x2"),
+        ("runs/mine-x2-tune", "mine-tune-x2"),  # as export calls it
+        ("own/my run", ""),  # no model can be called so
     ],
 )
-def test_a_card_names_the_pixel_model(start: str | None, softer: str) -> None:
-    assert card_of("sharp", duel(start=start), {}, {}).softer == softer
+def test_a_card_names_the_pixel_model(
+    pairs: Pairs, tmp_path: Path, start: str, softer: str
+) -> None:
+    card = exported(pairs, tmp_path, start, pixel_model()).card
+    assert card.softer == softer
+    assert bool(card.softer_sizes) == bool(softer)
 
 
-def test_a_card_names_no_pixel_model_without_a_game() -> None:
-    assert card_of("b", short(start="wdsr-b-8-x2"), {}, {}).softer == ""
-    told = card_of("sharp", duel(start="wdsr-b-8-x2"), {}, {"softer": "mine-x2"})
-    assert told.softer == "mine-x2"
+def test_a_card_names_no_pixel_model_of_another_scale(pairs: Pairs, tmp_path: Path) -> None:
+    said: list[str] = []
+    body = {name: w for name, w in pixel_model().items() if name.startswith(("head", "body"))}
+    run_of(duel(steps=1, start="a-x4"), pairs, tmp_path / "run", start=body, notice=said.append)
+    assert said == ["start: nothing fits tail, skip: these begin anew"]
+    path = export_run(tmp_path / "run", tmp_path, name="sharp", facts={})
+    assert zoo.read_model(path).card.softer == ""
+
+
+def test_a_card_names_no_pixel_model_without_a_game(pairs: Pairs, tmp_path: Path) -> None:
+    run_of(short(start="wdsr-b-8-x2"), pairs, tmp_path / "run", start=pixel_model())
+    path = export_run(tmp_path / "run", tmp_path, name="b", facts={})
+    assert zoo.read_model(path).card.softer == ""
+    told = exported(pairs, tmp_path / "b", "wdsr-b-8-x2", pixel_model(), softer="mine-x2")
+    assert told.card.softer == "mine-x2"
+
+
+def test_only_the_pixel_model_itself_is_blended_with(pairs: Pairs, tmp_path: Path) -> None:
+    first = trained(WDSR_B)
+    sharp = exported(pairs, tmp_path, "runs/mine", plain_weights(first))
+    recipe = Recipe(network=WDSR_B)
+    write_model(tmp_path / "mine-x2.onnx", first, card_of("mine", recipe, {}, {}))
+    assert softened(sharp, 0.5).card.name == "sharp-0.5"
+    torch.manual_seed(77)
+    write_model(tmp_path / "mine-x2.onnx", networks.build(WDSR_B), card_of("mine", recipe, {}, {}))
+    with pytest.raises(ModelError, match=r"mine-x2\.onnx is not the mine-x2 that it began from"):
+        softened(sharp, 0.5)
+
+
+def test_a_run_goes_on_without_what_it_began_from(pairs: Pairs, tmp_path: Path) -> None:
+    recipe = duel(start="runs/gone")
+    run_of(recipe, pairs, tmp_path / "whole", start=pixel_model())
+    run_of(recipe, pairs, tmp_path / "run", start=pixel_model(), max_minutes=0)
+    said: list[str] = []
+    run_of(recipe, pairs, tmp_path / "run", notice=said.append)
+    assert said == ["going on from step 1"]
+    assert_same_bits(newest(tmp_path / "run"), newest(tmp_path / "whole"))
+
+
+def test_a_discriminator_that_diverges_is_noticed(
+    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = GAMES["vanilla"]
+    spoilt = game._replace(discriminator=nan_at(game.discriminator, 3, 4, 5, 6, 7))
+    monkeypatch.setitem(GAMES, "vanilla", spoilt)
+    said: list[str] = []
+    run_of(duel(SRRESNET, VGG, steps=10), pairs, tmp_path, save_minutes=0, notice=said.append)
+    assert any("half the rate" in text for text in said)
+
+
+def test_losses_that_pool_need_patches_that_leave_something() -> None:
+    assert duel(losses={"vgg54": 1.0}).patch == 8
+    with pytest.raises(UsageError, match="vgg54 needs a patch of 8 or more, not 7"):
+        short(network=WDSR_B, patch=7, losses={"vgg54": 1.0})
+    with pytest.raises(UsageError, match="lpips needs a patch of 8 or more, not 4"):
+        short(network=WDSR_B, patch=4, losses={"lpips": 0.1})
+    short(network=WDSR_B, patch=4, losses={"vgg22": 0.1})

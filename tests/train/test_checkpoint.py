@@ -115,7 +115,8 @@ def test_a_run_goes_on_from_the_one_before_a_damaged_one(pairs: Pairs, tmp_path:
     path.write_bytes(path.read_bytes()[:-1])
     told: list[str] = []
     run_of(short(), pairs, run, notice=told.append)
-    assert [path.name in text for text in told] == [True]
+    assert path.name in told[0]
+    assert told[1:] == ["going on from step 4"]
     assert_same_bits(newest(run), newest(tmp_path / "whole"))
 
 
@@ -168,7 +169,8 @@ def test_several_in_a_row_roll_back_and_halve_the_rate(
         run_of(recipe, pairs, tmp_path, max_minutes=0)
     seen: list[Progress] = []
     run_of(recipe, pairs, tmp_path, log=1, report=seen.append, notice=told.append)
-    assert told == ["step 12: not finite; back to step 6, half the rate"]
+    told_then = ["step 12: not finite; back to step 6, half the rate"]
+    assert told == ["going on from step 6", *told_then]
     assert [p.step for p in seen] == [*range(7, 13), *range(7, 21)]
     rates = [p.learning_rate / recipe.learning_rate_at(p.step - 1) for p in seen]
     assert rates == [1.0] * 6 + [0.5] * 14

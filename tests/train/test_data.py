@@ -242,7 +242,7 @@ def test_damaged_packs_are_refused(pictures: Path, tmp_path: Path) -> None:
 def test_small_pictures_are_refused_by_name(tmp_path: Path) -> None:
     pairs = map_pack(tmp_path, [(8, 8), (7, 20), (20, 6)], 2)
     pairs.check(6)
-    with pytest.raises(TrainingError, match=r"2 pictures .* 16 pixels \(1\.png, 2\.png\)"):
+    with pytest.raises(TrainingError, match=r"2 of 3 pictures .* 16 pixels \(1\.png, 2\.png\)"):
         pairs.check(8)
     many = map_pack(tmp_path, [(5, 5)] * 4, 2)
     with pytest.raises(TrainingError, match=r"4 pictures .* \(0\.png, 1\.png, 2\.png, \.\.\.\)"):

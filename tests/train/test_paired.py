@@ -88,7 +88,7 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
 def test_patches_larger_than_pictures_are_known_from_the_headers(tmp_path: Path) -> None:
     hr = make(tmp_path / "hr", {"a.png": (40, 40), "b.png": (60, 60)})
     inspect(hr, 4, patch=10)
-    with pytest.raises(TrainingError, match=r"1 pictures .* 44 pixels \(a\.png\)"):
+    with pytest.raises(TrainingError, match=r"1 of 2 pictures .* 44 pixels \(a\.png\)"):
         inspect(hr, 4, patch=11)
 
 

@@ -126,7 +126,7 @@ def test_everything_wrong_in_a_file_is_named_at_once(tmp_path: Path) -> None:
         "network.filter is unknown",
         "network.blocks cannot be '8'",
         "scale must be 2, 3, 4 or 8, not 7",
-        "network.block cannot be 'c'",
+        "network.block must be one of plain, a, b, not 'c'",
     ):
         assert problem in message
 

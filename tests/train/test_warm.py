@@ -128,7 +128,7 @@ def test_statistics_are_averaged_as_weights_are(pairs: Pairs, tmp_path: Path) ->
 
 def test_folded_batch_norm_is_no_beginning_for_batch_norm(pairs: Pairs) -> None:
     folded = plain_weights(networks.build(SRRESNET).fuse())
-    with pytest.raises(TrainingError, match="batch norm folded: begin from the run folder"):
+    with pytest.raises(TrainingError, match="folded as model files do: begin from a run folder"):
         warm_start(networks.build(SRRESNET), folded)
     bare = dataclasses.replace(SRRESNET, batch_norm=False)
     assert warm_start(networks.build(bare), folded) == []

@@ -129,6 +129,9 @@ def _model(title: str, role: str) -> Any:
     if title.endswith(zoo.SUFFIXES):
         return zoo.read_model(Path(title))
     name, _, scale = title.rpartition("-x")
-    if not name or not scale.isdecimal():
-        raise UsageError(f"{role} must be MODEL-xSCALE or a model file, not {title!r}")
+    if not name or not scale.isdecimal() or Path(name).name != name:
+        folder = ", a model file or a run folder that is there" if role == "start" else ""
+        raise UsageError(
+            f"{role} must be MODEL-xSCALE{folder or ' or a model file'}, not {title!r}"
+        )
     return zoo.find(name, int(scale))

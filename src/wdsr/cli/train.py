@@ -100,10 +100,11 @@ def train(
     faults.watch(lambda: materials.check_writable(run))
     weights = teacher = None
     if chosen is not None:
-        weights = faults.watch(lambda: materials.weights(chosen.start, "start"))
+        begun = faults.watch(lambda: resumable(run, chosen))
+        if begun is None:  # else a checkpoint holds all that came of it
+            weights = faults.watch(lambda: materials.weights(chosen.start, "start"))
         teacher = faults.watch(lambda: materials.teacher(chosen))
         faults.watch(lambda: [weighted(s.losses, pretrained) for s in chosen.stages])
-        faults.watch(lambda: resumable(run, chosen))
         if chosen.degradation and (lr or valid_lr):
             faults.add(UsageError("lr pictures and a recipe's degradation exclude each other"))
     faults.raise_all()

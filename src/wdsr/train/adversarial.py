@@ -90,6 +90,12 @@ class Duel:
             self._watch.look(step + 1, game.floor, self._similarity(lr, sr.detach()))
         return loss.detach()
 
+    @property
+    def in_a_row(self) -> torch.Tensor:
+        """Of the player that is worse off, see `Stepper.in_a_row`."""
+        mine, other = self._learner.in_a_row, self.opponent.in_a_row
+        return other if other > mine else mine
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold beside the learner's state."""
         reference = self._reference.state_dict() if self._reference else None
@@ -116,9 +122,11 @@ class Duel:
         self.opponent.bare.requires_grad_(False)
         made = self._judge(sr)
         game = GAMES[adversary.game].generator(real.logits.detach(), made.logits)
-        features = feature_matching(real.features, made.features)
-        loss = self._loss_of(step)(sr, hr)
-        loss = loss + adversary.weight * game + adversary.features * features
+        loss = self._loss_of(step)(sr, hr) + adversary.weight * game
+        features = torch.zeros_like(game)
+        if adversary.features:
+            features = feature_matching(real.features, made.features)
+            loss = loss + adversary.features * features
         return loss, {"game": game.detach(), "features": features.detach()}
 
     def _judge(self, image: torch.Tensor) -> Verdict:
@@ -170,7 +178,7 @@ class _Watch:
         means = {name: float(total) / self._count for name, total in self._sums.items()}
         self._sums, self._count = {}, 0
         found = {}
-        if means["discriminator"] < floor:
+        if not means["discriminator"] >= floor:  # nor is a loss that is no number
             found["sure"] = (
                 f"the discriminator is sure of everything (loss {means['discriminator']:.4f}) "
                 "and teaches nothing: lower adversary.pace, or end the run here"

@@ -19,11 +19,12 @@ import torch
 from onnx import helper
 
 from wdsr import networks, zoo
+from wdsr.blend import mean_sizes
 from wdsr.card import METADATA_KEY, ModelCard
-from wdsr.errors import TrainingError
+from wdsr.errors import ModelError, TrainingError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
-from wdsr.train import checkpoint
+from wdsr.train import checkpoint, fields
 from wdsr.train.parity import check_parity
 from wdsr.train.recipe import Recipe
 from wdsr.train.validate import validation_pairs
@@ -120,6 +121,8 @@ def export_run(
     recipe = Recipe.from_dict(state["recipe"])
     network = averaged(recipe.network, state["average"])
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
+    if state.get("reference") and recipe.start is not None:
+        facts = {**_pixel_model(recipe, state["reference"]), **facts}
     card = card_of(_without_scale(name, recipe.network.scale), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
     model = Model(card, onnx_bytes, card.title)
@@ -164,8 +167,6 @@ def card_of(
     """The card of a network trained by a recipe."""
     fused = networks.build(recipe.network).fuse()  # which is what ships
     config = fused.config
-    if "softer" not in facts and recipe.adversary is not None and recipe.start is not None:
-        facts = {**facts, "softer": _title(recipe.start, config.scale)}
     return ModelCard(
         name=name,
         scale=config.scale,
@@ -173,17 +174,27 @@ def card_of(
         channels=config.channels,
         architecture=networks.describe(config),
         parameters=sum(p.numel() for p in fused.parameters()),
-        training={"recipe": recipe.to_dict(), **training},
+        training={"recipe": fields.for_json(recipe.to_dict()), **training},
         **{key: value for key, value in facts.items() if key != "training"},
     )
 
 
-def _title(start: str, scale: int) -> str:
-    """Of the model that a recipe began from; nothing if that is for another scale."""
-    name = Path(start).name.removesuffix(".onnx")
-    title = f"{name.removesuffix(f'-x{scale}')}-x{scale}"
-    same_scale = Path(start).is_dir() or title == name
-    return title if same_scale else ""
+def _pixel_model(recipe: Recipe, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """What a card says of the model that a game began from: its title, and how to know it.
+
+    Nothing if it was called what no model can be.
+    """
+    assert recipe.start is not None
+    name = _without_scale(Path(recipe.start).name.removesuffix(".onnx"), recipe.network.scale)
+    network = networks.build(recipe.network)
+    network.load_state_dict(dict(state))
+    weights = {name: w.numpy(force=True) for name, w in _fused(network).named_parameters()}
+    facts = {"softer": f"{name}-x{recipe.network.scale}", "softer_sizes": mean_sizes(weights)}
+    try:
+        card_of("any", recipe, {}, facts)
+    except ModelError:
+        return {}
+    return facts
 
 
 def golden_tile(network: Network) -> bytes:

@@ -24,7 +24,11 @@ def sift(cls: type, values: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
         if key not in known:
             problems.append(f"{key} is unknown")
         elif not _fits(value, hints[key]):
-            problems.append(f"{key} cannot be {value!r}")
+            choices = typing.get_args(hints[key])
+            if typing.get_origin(hints[key]) is typing.Literal:
+                problems.append(f"{key} must be one of {', '.join(choices)}, not {value!r}")
+            else:
+                problems.append(f"{key} cannot be {value!r}")
         else:
             right[key] = value
     return problems, right
@@ -68,6 +72,17 @@ def toml(values: dict[str, Any]) -> str:
         lines.append(f"\n{head}\n")
         lines += [f"{k} = {_inline(v)}\n" for k, v in table.items() if v is not None]
     return "".join(lines)
+
+
+def for_json(value: Any) -> Any:
+    """Plain values without infinities, for which JSON has no word: they become TOML's, `inf`."""
+    if isinstance(value, dict):
+        return {key: for_json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [for_json(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def _inline(value: Any) -> str:

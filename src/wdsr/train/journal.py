@@ -19,6 +19,7 @@ from PIL import Image
 
 from wdsr.files import write_atomically
 from wdsr.networks import Network
+from wdsr.train import fields
 from wdsr.train.recipe import Recipe
 from wdsr.train.validate import Pair, enlarge
 
@@ -121,7 +122,7 @@ def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
     """Write the resolved recipe, code version and environment."""
     recipe.write(run / "recipe.toml")
     everything = {
-        "recipe": recipe.to_dict(),
+        "recipe": fields.for_json(recipe.to_dict()),
         **{name: _version(name) for name in ("wdsr", "torch", "lightning", "numpy", "pillow")},
         "python": platform.python_version(),
         "machine": machine(),

@@ -81,8 +81,7 @@ def train(
     first = fabric.is_global_zero  # the only process to touch the run folder
     fabric.seed_everything(recipe.seed, verbose=False)
     bare = networks.build(recipe.network)
-    if start is not None:
-        warm_start(bare, start)
+    fresh = [] if start is None else warm_start(bare, start)  # layers that nothing fitted
     quicken(bare)
     learner = Trainee(
         fabric,
@@ -98,7 +97,7 @@ def train(
             fabric,
             learner,
             recipe,
-            averaged(recipe.network, bare.state_dict()) if start is not None else None,
+            None if start is None or fresh else averaged(recipe.network, bare.state_dict()),
             run,
             pretrained=pretrained,
             notice=notice,
@@ -128,7 +127,15 @@ def train(
         checkpoint.forget_after(run, step)  # damaged, or of a cooldown that is not to be
         if saved is None or saved["recipe"] != recipe.to_dict():
             describe(run, recipe, {"bf16": uses_bf16(precision), "processes": fabric.world_size})
-        if step == 0 and start is not None and validation:
+        if fresh:
+            notice(f"start: nothing fits {', '.join(fresh)}: these begin anew")
+        if step:
+            notice(f"going on from step {step}" if step < recipe.total else "complete already")
+        elif saved is None and start is None and recipe.adversary is not None:
+            notice(
+                "no start: a generator that knows nothing yet plays, with no pixel model to watch"
+            )
+        elif start is not None and validation:
             notice(f"before training: PSNR {validate(judged(), validation):.3f} dB")
         journal = Journal(run, step, board=board)
         recorder = Recorder(
@@ -160,9 +167,9 @@ def train(
                     if step % check_every and step < recipe.total:
                         continue
                     stopped = _any(fabric, stopping.asked)
-                    if stopped or learner.in_a_row >= PATIENCE:
+                    if stopped or stepper.in_a_row >= PATIENCE:
                         break
-                if learner.in_a_row >= PATIENCE:
+                if stepper.in_a_row >= PATIENCE:
                     saved = fabric.broadcast(checkpoint.newest(run) if first else None)
                     assert saved is not None  # one was saved before the first step
                     halvings += 1
@@ -174,8 +181,8 @@ def train(
                     notice(f"step {step}: not finite; back to step {saved['step']}, half the rate")
                     step = saved["step"]
                     learner.load(saved)
-                    learner.in_a_row.zero_()  # the new rate has its own patience
                     stepper.load(saved)
+                    stepper.in_a_row.zero_()  # the new rate has its own patience
                     if recorder:
                         recorder.rewind(step)
     except RuntimeError as error:
@@ -225,6 +232,7 @@ def resumable(
     """
     newest = checkpoint.newest(run, notice=notice)
     trunk = checkpoint.newest(run, trunk=True)
+    done = None
     for state in (newest, trunk):
         if state is None:
             continue
@@ -233,8 +241,11 @@ def resumable(
             if state is not newest:
                 notice(f"the run is extended from step {state['step']}, before its cooldown")
             return state
-    if newest or trunk:
-        raise TrainingError(f"{run}: holds a run of another recipe; use another run folder")
+    if done is not None:
+        unlike = ", ".join(recipe.differences(done))
+        raise TrainingError(
+            f"{run}: holds a run of another recipe ({unlike}); use another run folder"
+        )
     return None
 
 

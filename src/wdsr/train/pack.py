@@ -175,6 +175,6 @@ def check_patch(names: list[str], sizes: list[tuple[int, int]], patch: int, scal
     small = [name for name, size in zip(names, sizes, strict=True) if min(size) < patch]
     if small:
         raise TrainingError(
-            f"{len(small)} pictures are smaller than a patch of {patch * scale} pixels "
-            f"({some(small)}): take them out or use a smaller patch"
+            f"{len(small)} of {len(names)} pictures are smaller than a patch of {patch * scale} "
+            f"pixels ({some(small)}): take them out or use a smaller patch"
         )

@@ -13,6 +13,7 @@ looked for in a folder, by default torch's own cache, and never fetched.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,8 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # The same for LPIPS, which says it for 2x - 1 and in fewer digits.
 _LPIPS_MEAN, _LPIPS_DEVIATION = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
-# SRGAN's factor on the features, so that the loss is about as large as an MSE.
+# SRGAN's factor on the features. Theirs may have been of other weights than torchvision's: the
+# balance with the other terms is a matter of trial.
 _CONTENT_SCALE = 1 / 12.75
 
 
@@ -96,7 +98,11 @@ def lpips(folder: Path | None = None) -> Loss:
     """
     vgg = read_vgg(16, (5, 3), folder)
     layers = list(zip(range(1, 6), _CONVOLUTIONS[16], strict=True))  # the last of each block
-    weights = _judgement()
+    given = _judgement()
+
+    @functools.cache
+    def weights(device: torch.device) -> list[torch.Tensor]:
+        return [weight.to(device) for weight in given]
 
     def features(image: torch.Tensor) -> list[torch.Tensor]:
         found = vgg(_normalised(2 * image - 1, _LPIPS_MEAN, _LPIPS_DEVIATION))
@@ -107,13 +113,15 @@ def lpips(folder: Path | None = None) -> Loss:
         with torch.no_grad():
             real = features(hr)
         total = sr.new_zeros(())
-        for weight, a, b in zip(weights, features(sr), real, strict=True):
+        for weight, a, b in zip(weights(sr.device), features(sr), real, strict=True):
             squared = (a - b) ** 2  # (N, F, h, w)
-            total = total + (squared * weight.to(sr.device)).sum(1).mean()
+            total = total + (squared * weight).sum(1).mean()
         return total
 
     return loss
 
+
+LEAST = {"vgg22": 2, "vgg54": 16, "lpips": 16}  # pixels a side of HR that leave a feature
 
 # Name in a recipe -> what makes the loss, given the folder with weights.
 LOSSES: dict[str, Callable[[Path | None], Loss]] = {
@@ -161,8 +169,13 @@ def _judgement() -> list[torch.Tensor]:
 def _normalised(
     image: torch.Tensor, mean: tuple[float, ...], deviation: tuple[float, ...]
 ) -> torch.Tensor:
-    offset = image.new_tensor(mean)[:, None, None]
-    return (image - offset) / image.new_tensor(deviation)[:, None, None]
+    offset, spread = (_constant(v, image.dtype, image.device) for v in (mean, deviation))
+    return (image - offset) / spread
+
+
+@functools.cache  # a CUDA graph cannot hold copies to the device: its rehearsal makes them
+def _constant(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    return torch.tensor(values, dtype=dtype, device=device)[:, None, None]
 
 
 def _unit(features: torch.Tensor) -> torch.Tensor:

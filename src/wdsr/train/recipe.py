@@ -20,6 +20,7 @@ from wdsr.networks.wdsr import WDSRConfig
 from wdsr.train import fields
 from wdsr.train.gan import Adversary
 from wdsr.train.losses import COLOUR_LOSSES, KNOWN
+from wdsr.train.perceptual import LEAST
 
 Schedule = Literal["cosine", "multistep", "constant"]
 
@@ -119,6 +120,12 @@ class Recipe(Stage):
         distilled = any(stage.distillation for stage in self.stages)
         if distilled != (self.teacher is not None):
             problems.append("a teacher and a distillation weight above 0 go together")
+        for stage in self.stages:
+            side = stage.patch * self.network.scale
+            for name in stage.losses:
+                if side < LEAST.get(name, 0):
+                    least = -(-LEAST[name] // self.network.scale)
+                    problems.append(f"{name} needs a patch of {least} or more, not {stage.patch}")
         coloured = {name for stage in self.stages for name in stage.losses} & COLOUR_LOSSES
         if coloured and self.network.channels != 3:
             names = ", ".join(sorted(coloured))
@@ -180,6 +187,21 @@ class Recipe(Stage):
         # Settings change only between stages, rates smoothly: a thousand samples tell.
         sample = {*range(0, steps, max(steps // 1000, 1)), *range(max(steps - 2, 0), steps)}
         return all(self._does(step) == other._does(step) for step in sample)
+
+    def differences(self, other: Recipe) -> list[str]:
+        """The names of the settings that differ, e.g. `patch` and `network.blocks`."""
+        names = []
+        for name in fields.names(Recipe):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine == theirs:
+                continue
+            inner = [f.name for f in dataclasses.fields(mine)] if name == "network" else []
+            if type(mine) is type(theirs) and inner:
+                unlike = (n for n in inner if getattr(mine, n) != getattr(theirs, n))
+                names += [f"network.{n}" for n in unlike]
+            else:
+                names.append(name)
+        return names
 
     def _does(self, step: int) -> tuple[object, ...]:
         stage, _ = self.stage_at(step)

@@ -91,7 +91,7 @@ def _authors(scale: int) -> Recipe:
 
 
 def _siblings(scale: int) -> dict[str, Recipe]:
-    """EDSR's baseline and SRResNet as their papers train them."""
+    """EDSR's baseline (x3 and x4 from nothing, not from x2) and SRResNet, as their papers train."""
     edsr = Recipe(
         network=EDSRConfig(scale=scale),
         batch=16,

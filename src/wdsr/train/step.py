@@ -37,6 +37,11 @@ class Stepper:
             teacher.eval().to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._takes: dict[int, _Take | Captured] = {}  # by number of stage
 
+    @property
+    def in_a_row(self) -> torch.Tensor:
+        """Steps that were not finite since the last good one: a scalar."""
+        return self._learner.in_a_row
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold beside the learner's state."""
         return {}

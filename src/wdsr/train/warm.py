@@ -51,8 +51,8 @@ def warm_start(network: nn.Module, weights: Mapping[str, torch.Tensor]) -> list[
     for name, module in network.named_modules():
         if isinstance(module, nn.BatchNorm2d) and f"{name}.running_mean" not in weights:
             raise TrainingError(
-                "warm start: these weights have their batch norm folded: begin from the run "
-                "folder they came from, or set network.batch_norm to false"
+                "warm start: these weights have no batch norm, or have it folded as model files "
+                "do: begin from a run folder of this network, or set network.batch_norm to false"
             )
         if isinstance(module, nn.BatchNorm2d | PReLU):
             for key in ("weight", "bias", *_STATISTICS):
