@@ -149,11 +149,11 @@ def curves() -> None:
         found = re.fullmatch(r"\d{4}-\d\d-\d\d-train-(.+)-(x\d+)(?:-(.+))?", path.stem)
         with path.open(newline="") as stream:
             points = [
-                (int(r["step"]), float(r["psnr"])) for r in csv.DictReader(stream) if r["psnr"]
+                (int(r["step"]), float(r["psnr"])) for r in csv.DictReader(stream) if r.get("psnr")
             ]
-        if found and points:
+        if found and points and found[1] == zoo.DEFAULT_MODEL:  # others see other pictures
             name, scale, stage = found.groups()
-            runs[scale].append((f"{name}{f', {stage}' if stage else ''}", points))
+            runs[scale].append((f"{name}, {stage or 'stage2'}", points))
     figure = Figure(figsize=(10.5, 3.6), layout="constrained")
     axes = figure.subplots(1, len(runs), squeeze=False)[0]
     for axis, (scale, lines) in zip(axes, sorted(runs.items()), strict=True):

@@ -10,9 +10,11 @@ from lightning.fabric import Fabric
 from tests.train.helpers import TINY, assert_same_bits, trained
 from torch import nn
 
+from wdsr import networks
+from wdsr.networks.wdsr import WDSRConfig
 from wdsr.processor import Processor
 from wdsr.train import device
-from wdsr.train.device import keep_memory, quicken, uses_bf16
+from wdsr.train.device import keep_base, keep_memory, quicken, uses_bf16
 from wdsr.train.losses import l1
 from wdsr.train.trainee import Trainee
 
@@ -79,6 +81,22 @@ def take(learner: Trainee, seed: int, agreed: torch.Tensor | None = None) -> Non
     lr, hr = torch.rand(2, 2, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
     learner.before()
     learner.update(l1(learner.network(lr), hr), agreed)
+
+
+def test_the_base_image_stays_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    network = networks.build(WDSRConfig(scale=2, filters=4, blocks=1))
+    lengths = "tail.parametrizations.weight.original0"
+    torch.nn.init.zeros_(network.get_parameter(lengths))  # no detail
+    lr = torch.rand(1, 3, 9, 8)
+    exact = network(lr)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network(lr)
+        keep_base(network)
+        kept = network(lr)
+    assert (rough.float() - exact).abs().max() > 1e-3  # a quarter of a level
+    assert kept.dtype == torch.float32
+    torch.testing.assert_close(kept, exact)
 
 
 def test_a_rehearsal_changes_nothing() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -86,6 +88,22 @@ def quicken(network: nn.Module) -> None:
         plain = isinstance(module, nn.Conv2d) and module.stride == (1, 1) and module.groups == 1
         if plain and module.kernel_size == (1, 1) and module.padding == (0, 0):
             module._conv_forward = _by_rows  # type: ignore[assignment]
+
+
+def keep_base(network: nn.Module) -> None:
+    """Have the skip branch computed in float32 where everything else is in bf16.
+
+    Near white, bf16 has steps of a level: a network trained with such a base image came out
+    half a level too dark there.
+    """
+    skip = getattr(network, "skip", None)
+    if isinstance(skip, nn.Conv2d):
+        skip._conv_forward = functools.partial(_in_float32, skip._conv_forward)  # type: ignore[method-assign]
+
+
+def _in_float32(convolve: Callable[..., torch.Tensor], *tensors: torch.Tensor) -> torch.Tensor:
+    with torch.autocast(tensors[0].device.type, enabled=False):
+        return convolve(*(tensor.float() for tensor in tensors))
 
 
 def _by_rows(

@@ -15,7 +15,7 @@ from wdsr.networks import Network
 from wdsr.train import checkpoint
 from wdsr.train.adversarial import Duel
 from wdsr.train.data import Source
-from wdsr.train.device import Precision, launch, quicken, uses_bf16
+from wdsr.train.device import Precision, keep_base, launch, quicken, uses_bf16
 from wdsr.train.feed import feed
 from wdsr.train.journal import Journal, Progress, describe
 from wdsr.train.losses import weighted
@@ -83,6 +83,7 @@ def train(
     bare = networks.build(recipe.network)
     fresh = [] if start is None else warm_start(bare, start)  # layers that nothing fitted
     quicken(bare)
+    keep_base(bare)
     learner = Trainee(
         fabric,
         bare,
