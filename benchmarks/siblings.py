@@ -36,13 +36,13 @@ RECORDS = Path(__file__).parent / "records"
 WARM_UP = 20  # steps, to know the rate
 
 
-def short(name: str) -> Recipe:
+def short(name: str, rate: float) -> Recipe:
     """The named recipe for a short time: a higher rate that falls to nothing, averaged."""
     return dataclasses.replace(
         RECIPES[name],
         batch=8,
         patch=24,
-        learning_rate=4e-4,
+        learning_rate=rate,
         warmup=50,
         schedule="cosine",
         milestones=[],
@@ -61,9 +61,11 @@ def bicubic(pairs: list[Pair], scale: int) -> float:
     return float(np.mean(scores))
 
 
-def run(name: str, source: Pairs, pairs: list[Pair], minutes: float) -> tuple[int, float, float]:
+def run(
+    name: str, source: Pairs, pairs: list[Pair], minutes: float, rate: float
+) -> tuple[int, float, float]:
     """(steps, minutes, PSNR) of one network."""
-    recipe = dataclasses.replace(short(name), steps=WARM_UP)
+    recipe = dataclasses.replace(short(name, rate), steps=WARM_UP)
     seen: list[Progress] = []
     with tempfile.TemporaryDirectory() as folder:
         train(recipe, source, Path(folder), report=seen.append, intervals=Intervals(log=WARM_UP))
@@ -89,6 +91,7 @@ def main() -> None:
     parser.add_argument("--valid", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--scale", type=int, default=4)
     parser.add_argument("--record", action="store_true")
     parser.add_argument("networks", nargs="*", default=["edsr", "srresnet"])
@@ -111,7 +114,9 @@ def main() -> None:
         ]
         gains = []
         for name in options.networks:
-            steps, minutes, score = run(f"{name}-x{scale}", source, pairs, options.minutes)
+            steps, minutes, score = run(
+                f"{name}-x{scale}", source, pairs, options.minutes, options.learning_rate
+            )
             gains.append(score - base)
             lines.append(f"| {name} | {steps} | {minutes:.1f} | {score:.3f} | {gains[-1]:+.3f} |")
     print(
