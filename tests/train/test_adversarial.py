@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.games import EDSR, SRRESNET, UNET, VGG, WDSR_B, duel, pixel_model
 from tests.train.helpers import (
     StopError,
     assert_same_bits,
@@ -16,48 +17,24 @@ from tests.train.helpers import (
     run_of,
     short,
     stop_at,
-    trained,
     waves,
 )
 
-from wdsr import networks, zoo
-from wdsr.blend import softened
-from wdsr.errors import ModelError, TrainingError, UsageError
+from wdsr import networks
+from wdsr.errors import TrainingError, UsageError
 from wdsr.networks import Config
 from wdsr.networks.discriminator import build_discriminator
 from wdsr.networks.edsr import EDSRConfig
-from wdsr.networks.srresnet import SRResNetConfig
-from wdsr.networks.wdsr import WDSRConfig
 from wdsr.train import adversarial, checkpoint, gan
 from wdsr.train.data import Pairs
-from wdsr.train.export import card_of, export_run, write_model
 from wdsr.train.gan import GAMES, Adversary, feature_matching
 from wdsr.train.pictures import make_pair
 from wdsr.train.recipe import Recipe, Stage
 from wdsr.train.warm import plain_weights
-from wdsr.zoo import Model
 
-WDSR_B = WDSRConfig(scale=2, filters=6, blocks=1, expansion=2)
-EDSR = EDSRConfig(scale=2, filters=6, blocks=1)
-SRRESNET = SRResNetConfig(scale=2, filters=6, blocks=1)
-UNET = Adversary(discriminator="unet", filters=2, game="relativistic", weight=0.1, features=0.1)
-VGG = Adversary(discriminator="vgg", filters=2, game="vanilla", weight=0.1)
 KINDS = [(WDSR_B, UNET), (EDSR, UNET), (SRRESNET, VGG)]
 
 each_kind = pytest.mark.parametrize(("network", "adversary"), KINDS, ids=["wdsr", "edsr", "srgan"])
-
-
-def duel(network: Config = WDSR_B, adversary: Adversary = UNET, **changes: Any) -> Recipe:
-    settings = {"network": network, "adversary": adversary, "patch": 8, "steps": 8, **changes}
-    return short(**settings)
-
-
-def pixel_model(config: Config = WDSR_B) -> dict[str, torch.Tensor]:
-    """Weights to begin from."""
-    if isinstance(config, WDSRConfig):
-        return plain_weights(trained(config))
-    torch.manual_seed(5)
-    return plain_weights(networks.build(config))
 
 
 def table(run: Path) -> list[dict[str, str]]:
@@ -269,6 +246,17 @@ def test_a_run_that_diverges_rolls_both_back(
     assert newest(tmp_path)["step"] == 10
 
 
+def test_a_discriminator_that_diverges_is_noticed(
+    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = GAMES["vanilla"]
+    spoilt = game._replace(discriminator=nan_at(game.discriminator, 3, 4, 5, 6, 7))
+    monkeypatch.setitem(GAMES, "vanilla", spoilt)
+    said: list[str] = []
+    run_of(duel(SRRESNET, VGG, steps=10), pairs, tmp_path, save_minutes=0, notice=said.append)
+    assert any("half the rate" in text for text in said)
+
+
 def test_a_discriminator_that_is_sure_is_reported_once(
     pairs: Pairs, tmp_path: Path, every_step: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +324,15 @@ def test_impossible_games_are_refused(changes: dict[str, Any], says: str) -> Non
         duel(**changes)
 
 
+def test_losses_that_pool_need_patches_that_leave_something() -> None:
+    assert duel(losses={"vgg54": 1.0}).patch == 8
+    with pytest.raises(UsageError, match="vgg54 needs a patch of 8 or more, not 7"):
+        short(network=WDSR_B, patch=7, losses={"vgg54": 1.0})
+    with pytest.raises(UsageError, match="lpips needs a patch of 8 or more, not 4"):
+        short(network=WDSR_B, patch=4, losses={"lpips": 0.1})
+    short(network=WDSR_B, patch=4, losses={"vgg22": 0.1})
+
+
 def test_games_read_from_a_file(tmp_path: Path) -> None:
     recipe = duel(SRRESNET, VGG, losses={"vgg54": 1.0})
     recipe.write(tmp_path / "r.toml")
@@ -358,91 +355,3 @@ def test_missing_weights_are_told_before_anything_is_written(pairs: Pairs, tmp_p
 def test_one_process_only(pairs: Pairs, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="takes one process"):
         run_of(duel(), pairs, tmp_path, devices=2)
-
-
-# What comes of it
-
-
-def exported(
-    pairs: Pairs, folder: Path, start: str, weights: dict[str, torch.Tensor], **facts: Any
-) -> Model:
-    run_of(duel(steps=1, start=start), pairs, folder / "run", start=weights)
-    path = export_run(folder / "run", folder, name="sharp", facts=facts)
-    return zoo.read_model(path)
-
-
-@pytest.mark.parametrize(
-    ("start", "softer"),
-    [
-        ("wdsr-b-8-x2", "wdsr-b-8-x2"),
-        ("models/mine-x2.onnx", "mine-x2"),
-        ("runs/mine", "mine-x2"),
-        ("runs/mine-x2-tune", "mine-tune-x2"),  # as export calls it
-        ("own/my run", ""),  # no model can be called so
-    ],
-)
-def test_a_card_names_the_pixel_model(
-    pairs: Pairs, tmp_path: Path, start: str, softer: str
-) -> None:
-    card = exported(pairs, tmp_path, start, pixel_model()).card
-    assert card.softer == softer
-    assert bool(card.softer_sizes) == bool(softer)
-
-
-def test_a_card_names_no_pixel_model_of_another_scale(pairs: Pairs, tmp_path: Path) -> None:
-    said: list[str] = []
-    body = {name: w for name, w in pixel_model().items() if name.startswith(("head", "body"))}
-    run_of(duel(steps=1, start="a-x4"), pairs, tmp_path / "run", start=body, notice=said.append)
-    assert said == ["start: nothing fits tail, skip: these begin anew"]
-    path = export_run(tmp_path / "run", tmp_path, name="sharp", facts={})
-    assert zoo.read_model(path).card.softer == ""
-
-
-def test_a_card_names_no_pixel_model_without_a_game(pairs: Pairs, tmp_path: Path) -> None:
-    run_of(short(start="wdsr-b-8-x2"), pairs, tmp_path / "run", start=pixel_model())
-    path = export_run(tmp_path / "run", tmp_path, name="b", facts={})
-    assert zoo.read_model(path).card.softer == ""
-    told = exported(pairs, tmp_path / "b", "wdsr-b-8-x2", pixel_model(), softer="mine-x2")
-    assert told.card.softer == "mine-x2"
-
-
-def test_only_the_pixel_model_itself_is_blended_with(pairs: Pairs, tmp_path: Path) -> None:
-    first = trained(WDSR_B)
-    sharp = exported(pairs, tmp_path, "runs/mine", plain_weights(first))
-    recipe = Recipe(network=WDSR_B)
-    write_model(tmp_path / "mine-x2.onnx", first, card_of("mine", recipe, {}, {}))
-    assert softened(sharp, 0.5).card.name == "sharp-0.5"
-    torch.manual_seed(77)
-    write_model(tmp_path / "mine-x2.onnx", networks.build(WDSR_B), card_of("mine", recipe, {}, {}))
-    with pytest.raises(ModelError, match=r"mine-x2\.onnx is not the mine-x2 that it began from"):
-        softened(sharp, 0.5)
-
-
-def test_a_run_goes_on_without_what_it_began_from(pairs: Pairs, tmp_path: Path) -> None:
-    recipe = duel(start="runs/gone")
-    run_of(recipe, pairs, tmp_path / "whole", start=pixel_model())
-    run_of(recipe, pairs, tmp_path / "run", start=pixel_model(), max_minutes=0)
-    said: list[str] = []
-    run_of(recipe, pairs, tmp_path / "run", notice=said.append)
-    assert said == ["going on from step 1"]
-    assert_same_bits(newest(tmp_path / "run"), newest(tmp_path / "whole"))
-
-
-def test_a_discriminator_that_diverges_is_noticed(
-    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    game = GAMES["vanilla"]
-    spoilt = game._replace(discriminator=nan_at(game.discriminator, 3, 4, 5, 6, 7))
-    monkeypatch.setitem(GAMES, "vanilla", spoilt)
-    said: list[str] = []
-    run_of(duel(SRRESNET, VGG, steps=10), pairs, tmp_path, save_minutes=0, notice=said.append)
-    assert any("half the rate" in text for text in said)
-
-
-def test_losses_that_pool_need_patches_that_leave_something() -> None:
-    assert duel(losses={"vgg54": 1.0}).patch == 8
-    with pytest.raises(UsageError, match="vgg54 needs a patch of 8 or more, not 7"):
-        short(network=WDSR_B, patch=7, losses={"vgg54": 1.0})
-    with pytest.raises(UsageError, match="lpips needs a patch of 8 or more, not 4"):
-        short(network=WDSR_B, patch=4, losses={"lpips": 0.1})
-    short(network=WDSR_B, patch=4, losses={"vgg22": 0.1})
