@@ -130,8 +130,8 @@ def _model(title: str, role: str) -> Any:
         return zoo.read_model(Path(title))
     name, _, scale = title.rpartition("-x")
     if not name or not scale.isdecimal() or Path(name).name != name:
-        folder = ", a model file or a run folder that is there" if role == "start" else ""
-        raise UsageError(
-            f"{role} must be MODEL-xSCALE{folder or ' or a model file'}, not {title!r}"
-        )
+        choices = "MODEL-xSCALE or a model file"
+        if role == "start":
+            choices = "MODEL-xSCALE, a model file or a run folder that is there"
+        raise UsageError(f"{role} must be {choices}, not {title!r}")
     return zoo.find(name, int(scale))
