@@ -39,7 +39,7 @@ from wdsr.train.validate import validation_pairs
 
 RECORDS = Path(__file__).parent / "records"
 SCALE = 2  # as in the paper's tables
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-3, 1e-2)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Trial:
     at: float
     curve: str
     network: WDSRConfig
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
 
 
 def blocks() -> Iterator[Trial]:
@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--valid", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("runs/claims"))
-    parser.add_argument("--steps", type=int, default=1500, help="of each run")
+    parser.add_argument("--steps", type=int, default=4500, help="of each run")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--side", type=int, default=240, help="of the middles that are scored")
     parser.add_argument("--records", type=Path, default=RECORDS)

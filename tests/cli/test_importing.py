@@ -110,12 +110,17 @@ def test_a_model_file_can_be_the_start_of_training(wdsr: Wdsr) -> None:
     Path("wide.toml").write_text("steps = 1\nbatch = 1\npatch = 8\n[network]\nscale = 2\n")
     call = ["train", "wide.toml", "--data", "hr", "--precision", "float32", "-o", "runs/x"]
     assert wdsr(*call, "--start", f"{title}.safetensors").code == 0
-    ran = wdsr("export", "runs/x", "--safetensors", "-o", "models", "--name", "mine")
-    assert ran.code == 0
+    export = ["export", "runs/x", "--safetensors", "-o", "models", "--name", "mine"]
+    assert wdsr(*export).code == 0
+    made = sorted(path.name for path in Path("models").iterdir())
+    assert made == ["mine-x2.onnx", "mine-x2.safetensors"]  # and nothing that nobody asked for
+    Path("models/SHA256SUMS").write_text(f"{'1' * 64}  another.zip\n")
+    assert wdsr(*export, "--golden").code == 0
     made = sorted(path.name for path in Path("models").iterdir())
     assert made == ["SHA256SUMS", "mine-x2.npz", "mine-x2.onnx", "mine-x2.safetensors"]
-    for name in made[1:]:
-        assert name in Path("models/SHA256SUMS").read_text()
+    listed = [line[66:] for line in Path("models/SHA256SUMS").read_text().splitlines()]
+    assert listed == ["another.zip", *made[1:]]
     cards = [wdsr("info", f"models/mine-x2.{kind}").out for kind in ("onnx", "safetensors")]
     both = [{**json.loads(card), "sha256": ""} for card in cards]
     assert both[0] == both[1]
+    assert both[0]["licence"] == f"CC-BY-SA-4.0 (of {title}, from which training began)"

@@ -121,6 +121,8 @@ def test_defaults_of_the_run_folder(wdsr: Wdsr, data: None) -> None:
         (["tiny.toml", "--data", "hr", "--batch", "-1"], 2, ["batch"]),
         (["tiny.toml", "--data", "hr", "--learning-rate", "nan"], 2, ["learning_rate"]),
         (["tiny.toml", "--data", "hr", "--threads", "0"], 2, ["threads"]),
+        (["tiny.toml", "--data", "hr", "--max-minutes", "-1"], 2, ["max-minutes"]),
+        (["tiny.toml", "--data", "hr", "--max-minutes", "nan"], 2, ["max-minutes"]),
         (["tiny.toml", "--data", "hr", "--precision", "int8"], 2, ["precision"]),
         (["tiny.toml", "--data", "hr", "--start", "nix"], 2, ["start", "nix"]),
         (["tiny.toml", "--data", "hr", "--start", "missing.onnx"], 1, ["missing.onnx"]),
@@ -147,6 +149,9 @@ def test_everything_wrong_is_said_at_once(wdsr: Wdsr, data: None) -> None:
     assert not Path("runs").exists()
     ran = wdsr("train", "tiny.toml", "--data", "hr", "--start", "nix", "--valid", "gone")
     one_line(ran, 2, "start must be", "gone")
+    Path("typo.toml").write_text('stepz = 4\nnetwork = "big"\n[then]\nsteps = 3\n')
+    ran = wdsr("train", "typo.toml", "--data", "missing", "--lr", "none", "--start", "nix")
+    one_line(ran, 2, "stepz", "network must", "[[then]]", "missing", "none", "start must be")
 
 
 def test_pack_and_train_from_it(wdsr: Wdsr, data: None) -> None:
@@ -158,6 +163,7 @@ def test_pack_and_train_from_it(wdsr: Wdsr, data: None) -> None:
     call = ["train", "tiny.toml", "--precision", "float32", "--steps", "1"]
     assert wdsr(*call, "--data", pack, "-o", "runs/a").code == 0
     assert not Path("runs/cache").exists()
+    one_line(wdsr(*call, "--data", pack, "--lr", "hr"), 2, "is a pack and has its LR")
     # Given LR is used: the same pictures as LR of themselves are twice too large.
     one_line(wdsr(*call, "--data", "hr", "--lr", "hr", "-o", "runs/b"), 1, "not 1/2 of")
     make_pictures("small", side=16)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Container
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,8 +66,7 @@ def test_a_damaged_one_is_passed_over_and_named(tmp_path: Path, damage: str) -> 
     content[len(content) // 2] ^= 1
     path.write_bytes(bytes({"cut": content[:-500], "bit": content, "empty": b""}[damage]))
     told: list[str] = []
-    state = checkpoint.newest(tmp_path, notice=told.append)
-    assert state is not None
+    (state,) = checkpoint.whole(tmp_path, told.append)
     assert state["step"] == 1
     assert len(told) == 1
     assert told[0].startswith(f"{path}: damaged")
@@ -74,8 +75,36 @@ def test_a_damaged_one_is_passed_over_and_named(tmp_path: Path, damage: str) -> 
 def test_if_all_are_damaged_nothing_is_begun_anew(tmp_path: Path) -> None:
     for step in (1, 2):
         checkpoint.save(tmp_path, some_state(step)).write_bytes(b"torn")
-    with pytest.raises(TrainingError, match="damaged, with no whole one before: step-00000002-"):
+    with pytest.raises(TrainingError, match=r"no whole checkpoint is left, .* step-00000002-"):
         checkpoint.newest(tmp_path)
+
+
+def test_a_damaged_trunk_is_passed_over_and_a_whole_one_can_serve(tmp_path: Path) -> None:
+    trunk = checkpoint.save(tmp_path, some_state(1), trunk=True)
+    last = checkpoint.save(tmp_path, some_state(2))
+    assert [state["step"] for state in checkpoint.whole(tmp_path)] == [2, 1]
+    content = trunk.read_bytes()
+    trunk.write_bytes(b"torn")
+    told: list[str] = []
+    assert [state["step"] for state in checkpoint.whole(tmp_path, told.append)] == [2]
+    assert told == [f"{trunk}: damaged and passed over"]
+    trunk.write_bytes(content)
+    last.write_bytes(b"torn")
+    assert [state["step"] for state in checkpoint.whole(tmp_path)] == [1]
+
+
+def test_a_run_folder_is_held_by_one_process(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    again = f"with held(Path({str(run)!r}), 0): print('mine')"
+    call = [
+        sys.executable,
+        "-c",
+        f"from pathlib import Path\nfrom wdsr.train.checkpoint import *\n{again}",
+    ]
+    with checkpoint.held(run):
+        other = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert "another process trains in this folder" in other.stderr
+    assert subprocess.run(call, capture_output=True, text=True, check=True).stdout == "mine\n"
 
 
 def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:

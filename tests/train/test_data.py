@@ -212,6 +212,15 @@ def test_undecodable_picture_stops_packing_and_leaves_nothing(
     assert files(tmp_path / "cache") == set()
 
 
+def test_all_torn_pictures_are_named_at_once(pictures: Path, tmp_path: Path) -> None:
+    for name in ("y.png", "z.png"):  # their headers are whole
+        Image.effect_noise((64, 64), 50).save(pictures / name)
+        (pictures / name).write_bytes((pictures / name).read_bytes()[:-900])
+    with pytest.raises(TrainingError, match=r"y\.png: cannot decode.*; .*z\.png: cannot decode"):
+        pack(pictures, tmp_path / "cache", 4)
+    assert files(tmp_path / "cache") == set()
+
+
 def test_picture_smaller_than_one_lr_pixel_is_named(pictures: Path, tmp_path: Path) -> None:
     Image.new("RGB", (40, 3)).save(pictures / "thin.png")
     with pytest.raises(TrainingError, match=r"thin\.png: 40 x 3 pixels are too few"):
@@ -232,7 +241,7 @@ def test_damaged_packs_are_refused(pictures: Path, tmp_path: Path) -> None:
         Pairs(tmp_path, 4)
     with (folder / "lr_x4.bin").open("ab") as stream:
         stream.write(b"x")
-    with pytest.raises(TrainingError, match=r"lr_x4\.bin: .* delete it to pack again"):
+    with pytest.raises(TrainingError, match=r"lr_x4\.bin: .* delete it, and pack again"):
         Pairs(folder, 4)
 
 

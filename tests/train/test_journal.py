@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +88,31 @@ def test_run_folder_says_what_was_run(pairs: Pairs, tmp_path: Path) -> None:
     assert "cores" in facts["machine"]
     assert Recipe.read(tmp_path / "new" / "folder" / "recipe.toml") == recipe
     assert state["recipe"] == recipe.to_dict()
+
+
+def test_what_changed_between_sittings_is_said_and_kept(
+    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def sitting(**options: Any) -> dict[str, Any]:
+        told.clear()
+        run_of(short(), pairs, tmp_path, max_minutes=0, notice=told.append, **options)
+        facts: dict[str, Any] = json.loads((tmp_path / "run.json").read_text())
+        return facts
+
+    first = sitting()
+    assert "until" not in first
+    assert "until" not in sitting()
+    assert told == ["going on from step 1"]
+    monkeypatch.setattr(pairs, "digest", "of other pictures")
+    changed = sitting(precision="bf16")
+    assert told[0] == "not as until step 2: bf16, pictures; run.json keeps both"
+    assert changed["bf16"] is True
+    assert changed["until"] == {"2": {"bf16": False, "pictures": first["pictures"]}}
+    assert sitting(precision="bf16")["until"] == changed["until"]
+    (tmp_path / "run.json").unlink()  # lost: written anew
+    assert sitting(precision="bf16")["pictures"] == "of other pictures"
 
 
 def test_minutes_go_on_counting(tmp_path: Path) -> None:

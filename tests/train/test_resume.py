@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def test_workers_change_nothing(pairs: Pairs, tmp_path: Path, whole: dict[str, A
     assert_same_bits(newest(tmp_path), whole)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_step_and_then_the_run(
     pairs: Pairs, tmp_path: Path, whole: dict[str, Any], number: int
 ) -> None:
@@ -192,6 +193,24 @@ def test_a_signal_ends_the_step_and_then_the_run(
     assert signal.getsignal(number) is before
     run_of(short(), pairs, tmp_path)
     assert_same_bits(newest(tmp_path), whole)
+
+
+def test_a_closed_terminal_that_is_to_be_ignored_is() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with Stopping(None) as stopping:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stopping.asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_run_stopped_by_the_clock_says_how_good_it_is(pairs: Pairs, tmp_path: Path) -> None:
+    told: list[str] = []
+    held_out = [make_pair(waves(24, 24, 5), 2)]
+    run_of(short(), pairs, tmp_path, max_minutes=0, validation=held_out, notice=told.append)
+    assert len(told) == 1
+    assert re.fullmatch(r"stopped at step 1: PSNR \d+\.\d{3} dB", told[0])
 
 
 def test_a_second_signal_stops_at_once() -> None:

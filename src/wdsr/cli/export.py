@@ -33,6 +33,9 @@ def export(
     safetensors: Annotated[
         bool, typer.Option("--safetensors", help="Write the weights as .safetensors too.")
     ] = False,
+    golden: Annotated[
+        bool, typer.Option("--golden", help="Write a golden tile (.npz) and SHA256SUMS too.")
+    ] = False,
     valid: Annotated[
         Path | None,
         typer.Option(help="HR pictures on which all engines must score alike. [drawn ones]"),
@@ -57,6 +60,7 @@ def export(
         facts=known,
         score=lambda model: _scores(model, sets),
         safetensors=safetensors,
+        golden=golden,
         valid=valid,
     )
     typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")

@@ -33,6 +33,8 @@ def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
     from wdsr.train.pictures import list_pictures
 
     if is_pack(folder):
+        if lr is not None:
+            raise UsageError(f"{folder} is a pack and has its LR: leave out {lr}")
         return
     if recipe is None:
         for pictures in filter(None, (folder, lr)):

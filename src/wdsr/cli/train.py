@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -52,7 +53,9 @@ def train(
     devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that cut patches; 0: none.")] = 0,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations.")] = 2000,
+    validate_every: Annotated[
+        int | None, typer.Option(help="Steps between validations. [2000, or a fifth of all]")
+    ] = None,
     log_every: Annotated[int, typer.Option(help="Steps between rows of log.csv.")] = 100,
     save_minutes: Annotated[float, typer.Option(help="Minutes between checkpoints.")] = 5,
 ) -> None:
@@ -67,6 +70,7 @@ def train(
         ("validate-every", validate_every, 1),
         ("log-every", log_every, 1),
         ("save-minutes", save_minutes, 0),
+        ("max-minutes", max_minutes, 0),
     ):
         if value is not None and not value >= least:
             faults.add(UsageError(f"{name} must be at least {least}, not {value}"))
@@ -76,10 +80,12 @@ def train(
         faults.add(UsageError("valid-lr goes with valid"))
     if threads is not None and threads > 0:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it loads, just below
+    from wdsr.train.checkpoint import held
     from wdsr.train.device import keep_memory
     from wdsr.train.loop import check, resumable
     from wdsr.train.loop import train as run_training
     from wdsr.train.losses import weighted
+    from wdsr.train.pictures import list_pictures
     from wdsr.train.recorder import Intervals
 
     changes: dict[str, Any] = {
@@ -94,12 +100,16 @@ def train(
     chosen = faults.watch(lambda: dataclasses.replace(materials.recipe_named(recipe), **changes))
     run = out or Path("runs") / Path(recipe).stem
     # What can be known before the work: everything wrong is said at once.
+    for folder in filter(None, (lr, valid_lr)):
+        faults.watch(lambda folder=folder: list_pictures(folder))  # type: ignore[misc]
     faults.watch(lambda: materials.look(data, lr, chosen))
     if valid is not None:
         faults.watch(lambda: materials.look(valid, valid_lr, None))
     faults.watch(lambda: materials.check_writable(run))
     weights = teacher = None
-    if chosen is not None:
+    if chosen is None:
+        faults.watch(lambda: materials.weights(start, "start"))
+    else:
         begun = faults.watch(lambda: resumable(run, chosen))
         if begun is None:  # else a checkpoint holds all that came of it
             weights = faults.watch(lambda: materials.weights(chosen.start, "start"))
@@ -131,23 +141,28 @@ def train(
                 shown.console.print(f"step {progress.step}: {text}{score}", highlight=False)
 
         try:
-            run_training(
-                chosen,
-                source,
-                run,
-                validation=held_out,
-                start=weights,
-                teacher=teacher,
-                pretrained=pretrained,
-                precision=precision,  # type: ignore[arg-type]
-                devices=devices,
-                nodes=nodes,
-                workers=workers,
-                max_minutes=max_minutes,
-                intervals=Intervals(log_every, validate_every, save_minutes),
-                report=report,
-                notice=lambda text: shown.console.print(text, highlight=False, soft_wrap=True),
-            )
+            with held(run) if rank == 0 else nullcontext():
+                run_training(
+                    chosen,
+                    source,
+                    run,
+                    validation=held_out,
+                    start=weights,
+                    teacher=teacher,
+                    pretrained=pretrained,
+                    precision=precision,  # type: ignore[arg-type]
+                    devices=devices,
+                    nodes=nodes,
+                    workers=workers,
+                    max_minutes=max_minutes,
+                    intervals=Intervals(
+                        log_every,
+                        validate_every or max(min(2000, chosen.total // 5), 1),
+                        save_minutes,
+                    ),
+                    report=report,
+                    notice=lambda text: shown.console.print(text, highlight=False, soft_wrap=True),
+                )
         except KeyboardInterrupt:
             shown.console.print(f"{run}: stopped; the same command goes on", highlight=False)
             raise

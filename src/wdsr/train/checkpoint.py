@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout  # comes with torch
 
 from wdsr.errors import TrainingError
 from wdsr.files import write_atomically
@@ -48,25 +50,54 @@ def save(run: Path, state: State, *, trunk: bool = False) -> Path:
     return path
 
 
-def newest(
-    run: Path, *, trunk: bool = False, notice: Callable[[str], None] = lambda text: None
-) -> State | None:
+def newest(run: Path) -> State | None:
     """The state of a run's newest whole checkpoint, on the CPU; None if it has none.
+
+    Raises TrainingError if there are checkpoints and all of them are damaged.
+    """
+    return next(iter(whole(run)), None)
+
+
+def whole(run: Path, notice: Callable[[str], None] = lambda text: None) -> list[State]:
+    """A run's newest whole checkpoint, then its trunk: those of the two that there are.
 
     notice: is told of each damaged file that is passed over.
     Raises TrainingError if there are checkpoints and all of them are damaged.
     """
-    damaged = []
-    for path in _files(run, trunk=trunk):
-        state = _read(path)
-        if state is not None:
-            return state
-        damaged.append(path)
-        notice(f"{path}: damaged; the checkpoint before it is used")
-    if damaged:
+    found, damaged = [], []
+    for trunk in (False, True):
+        for path in _files(run, trunk=trunk):
+            if (state := _read(path)) is not None:
+                found.append(state)
+                break
+            damaged.append(path)
+    if damaged and not found:
         names = ", ".join(path.name for path in damaged)
-        raise TrainingError(f"{run}: damaged, with no whole one before: {names}")
-    return None
+        raise TrainingError(f"{run}: no whole checkpoint is left, damaged are {names}")
+    for path in damaged:
+        notice(f"{path}: damaged and passed over")
+    return found
+
+
+@contextmanager
+def held(run: Path, patience: float = 10) -> Iterator[None]:
+    """Keep a run folder to this process. Raises TrainingError if another one trains there.
+
+    patience: seconds to wait for it: worker processes outlive a killed one a little.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / ".lock")
+    try:
+        lock.acquire(timeout=patience)
+    except Timeout:
+        raise TrainingError(f"{run}: another process trains in this folder") from None
+    except NotImplementedError:  # a file system without locks
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def forget_after(run: Path, step: int) -> None:

@@ -6,6 +6,7 @@ batch), so a resumed run, or one spread over workers and devices, sees the same.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -51,7 +52,9 @@ class Source(ABC):
         self.folder = folder
         self.scale = self.cell = scale
         try:
-            index = json.loads((folder / "index.json").read_text())
+            text = (folder / "index.json").read_bytes()
+            self.digest = hashlib.sha256(text).hexdigest()[:16]  # of the pictures' names and sizes
+            index = json.loads(text)
             self.names: list[str] = index["names"]
             sizes = [(int(h), int(w)) for h, w in index["sizes"]]
             self.sizes = [(h // scale, w // scale) for h, w in sizes]  # of LR
@@ -171,7 +174,7 @@ def _views(path: Path, sizes: list[tuple[int, int]]) -> list[Pixels]:
     ends = np.cumsum([h * w * 3 for h, w in sizes])
     if ends[-1] != flat.size:
         raise TrainingError(
-            f"{path}: {flat.size} bytes, expected {ends[-1]}: delete it to pack again"
+            f"{path}: {flat.size} bytes, expected {ends[-1]}: delete it, and pack again"
         )
     return [
         np.asarray(flat[end - h * w * 3 : end]).reshape(h, w, 3)

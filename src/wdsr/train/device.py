@@ -33,7 +33,8 @@ def launch(devices: int, nodes: int, precision: Precision) -> Fabric:
     gpu = torch.cuda.is_available()
     if gpu and devices > torch.cuda.device_count():
         raise UsageError(f"devices: {devices} asked for, {torch.cuda.device_count()} there")
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # talks about each process
+    for name in ("lightning.fabric", "lightning.pytorch"):  # talk about processes and precision
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Gradients of 1x1 filters lie otherwise than DDP's buckets; the cost is nothing.
     warnings.filterwarnings("ignore", "Grad strides do not match")
     fabric = Fabric(

@@ -78,10 +78,10 @@ def download(
     that doubles; run again, it goes on too. Raises TrainingError if the disk is too
     small, the server does not answer, or what came is not what it should be.
     """
-    root.mkdir(parents=True, exist_ok=True)
     wanted = [name for name in names if not (root / f".{name}.done").exists()]
     sizes = {name: _size(url + name, pause) for name in wanted}
     have = sum(p.stat().st_size for n in wanted if (p := root / f"{n}.part").exists())
+    root.mkdir(parents=True, exist_ok=True)
     # The archive and its contents, about as large (PNGs do not shrink), side by side.
     need, free = sum(sizes.values()) * 2 - have, shutil.disk_usage(root).free
     if need > free:
@@ -134,7 +134,9 @@ def _read_on(address: str, part: Path, done: int, report: Callable[[int], None])
 def _size(address: str, pause: float) -> int:
     """Bytes of a file on the server."""
     reason: Exception = HTTPException("no size given")
-    for attempt in range(5):
+    for attempt in range(4):
+        if attempt:
+            time.sleep(pause * 2 ** (attempt - 1))
         try:
             request = urllib.request.Request(address, method="HEAD")  # noqa: S310
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
@@ -146,8 +148,8 @@ def _size(address: str, pause: float) -> int:
             ) from error
         except (OSError, HTTPException) as error:
             reason = error
-        time.sleep(pause * 2**attempt)
-    raise TrainingError(f"{address}: cannot be reached ({reason})")
+    why = getattr(reason, "reason", reason)  # what is wrong, without urllib's words around it
+    raise TrainingError(f"{address}: cannot be reached ({getattr(why, 'strerror', None) or why})")
 
 
 def _verify(root: Path, name: str, part: Path) -> None:

@@ -21,7 +21,7 @@ from onnx import helper
 from wdsr import networks, zoo
 from wdsr.blend import mean_sizes
 from wdsr.card import METADATA_KEY, ModelCard
-from wdsr.errors import ModelError, TrainingError
+from wdsr.errors import ModelError, TrainingError, WdsrError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train import checkpoint, fields
@@ -98,17 +98,19 @@ def export_run(
     facts: Mapping[str, Any],
     score: Callable[[Model], Mapping[str, Any]] = lambda model: {},
     safetensors: bool = False,
+    golden: bool = False,
     valid: Path | None = None,
 ) -> Path:
-    """Write a run's averaged weights as `<name>-x<scale>.onnx`, with a golden tile beside it.
+    """Write a run's averaged weights as `<name>-x<scale>.onnx`.
 
     name: if it says the scale itself, as those of runs do, that is left out.
     facts: fields of the card that the run cannot know: licence, data, notes.
     score: measures the exported file; what it returns becomes the card's scores.
     safetensors: write `<name>-x<scale>.safetensors` too, with the same card.
+    golden: write what ships beside a model: a golden tile, `<name>-x<scale>.npz`, and
+        `SHA256SUMS`, brought up to date.
     valid: HR pictures on which every engine must score as the network does; by
         default two that are drawn. The card tells the differences.
-    Also brings `SHA256SUMS` in the target folder up to date.
 
     Raises TrainingError if the run has no checkpoint, ModelError if an engine
     scores otherwise than the network; nothing is written then.
@@ -123,6 +125,7 @@ def export_run(
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
     if state.get("reference") and recipe.start is not None:
         facts = {**_pixel_model(recipe, state["reference"]), **facts}
+    facts = {**_inherited(recipe.start), **facts}
     card = card_of(_without_scale(name, recipe.network.scale), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
     model = Model(card, onnx_bytes, card.title)
@@ -135,10 +138,11 @@ def export_run(
     target.mkdir(parents=True, exist_ok=True)
     path = target / f"{card.title}.onnx"
     write_atomically(path, onnx_bytes)
-    write_atomically(path.with_suffix(".npz"), golden_tile(network))
     if safetensors:
         write_model(path.with_suffix(".safetensors"), network, card)
-    update_checksums(target)
+    if golden:
+        write_atomically(path.with_suffix(".npz"), golden_tile(network))
+        update_checksums(target)
     return path
 
 
@@ -179,6 +183,21 @@ def card_of(
     )
 
 
+def _inherited(start: str | None) -> dict[str, str]:
+    """The licence of the model that training began from: what was made of it is bound by it."""
+    if start is None:
+        return {}
+    name, scale = zoo.split_title(start)
+    try:
+        model = zoo.read_model(Path(start)) if scale is None else zoo.find(name, scale)
+    except WdsrError:  # a run folder, or a file that is gone
+        return {}
+    licence = model.card.licence
+    if not licence:
+        return {}
+    return {"licence": f"{licence} (of {model.card.title}, from which training began)"}
+
+
 def _pixel_model(recipe: Recipe, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
     """What a card says of the model that a game began from: its title, and how to know it.
 
@@ -211,14 +230,26 @@ def golden_tile(network: Network) -> bytes:
 
 
 def update_checksums(folder: Path) -> None:
-    """Write `SHA256SUMS` for every model and golden tile, as `sha256sum -c` reads it."""
-    files = sorted(p for p in folder.iterdir() if p.suffix in (*zoo.SUFFIXES, ".npz"))
-    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}\n" for p in files]
-    write_atomically(folder / "SHA256SUMS", "".join(lines).encode())
+    """Bring `SHA256SUMS` up to date for every model and golden tile, as `sha256sum -c` reads it.
+
+    What it says of other files stays.
+    """
+    path = folder / "SHA256SUMS"
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    digests = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    for file in folder.iterdir():
+        if file.suffix in (*zoo.SUFFIXES, ".npz"):
+            digests[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    text = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
+    write_atomically(path, text.encode())
 
 
 def _history(run: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((run / "run.json").read_text())
+    try:
+        facts: dict[str, Any] = json.loads((run / "run.json").read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        again = "run the same training command once more, which writes it anew"
+        raise TrainingError(f"{run / 'run.json'}: cannot be read ({error}); {again}") from error
     facts.pop("recipe", None)
     with (run / "log.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["psnr"]]

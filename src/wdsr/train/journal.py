@@ -118,8 +118,12 @@ class Journal:
         return float(last[column]) if len(last) > column else 0.0
 
 
-def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
-    """Write the resolved recipe, code version and environment."""
+def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any], step: int = 0) -> list[str]:
+    """Write the resolved recipe, code version and environment.
+
+    step: the one that the run goes on from. Returns the names of what was otherwise until
+    then: such a run is not promised to the bit. `run.json` keeps what it was, under `until`.
+    """
     recipe.write(run / "recipe.toml")
     everything = {
         "recipe": fields.for_json(recipe.to_dict()),
@@ -128,7 +132,25 @@ def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any]) -> None:
         "machine": machine(),
         **facts,
     }
+    earlier = _described(run) if step else {}
+    unlike = {
+        name: earlier[name]
+        for name in everything
+        if name != "recipe" and name in earlier and earlier[name] != everything[name]
+    }
+    until = {**earlier.get("until", {}), **({str(step): unlike} if unlike else {})}
+    everything |= {"until": until} if until else {}
     write_atomically(run / "run.json", (json.dumps(everything, indent=2) + "\n").encode())
+    return list(unlike)
+
+
+def _described(run: Path) -> dict[str, Any]:
+    """What `run.json` says, nothing if it is lost."""
+    try:
+        facts: dict[str, Any] = json.loads((run / "run.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts
 
 
 def machine() -> str:

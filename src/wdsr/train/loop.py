@@ -126,8 +126,13 @@ def train(
     if first:
         run.mkdir(parents=True, exist_ok=True)
         checkpoint.forget_after(run, step)  # damaged, or of a cooldown that is not to be
-        if saved is None or saved["recipe"] != recipe.to_dict():
-            describe(run, recipe, {"bf16": uses_bf16(precision), "processes": fabric.world_size})
+        facts = {
+            "bf16": uses_bf16(precision),
+            "processes": fabric.world_size,
+            "pictures": source.digest,
+        }
+        if unlike := describe(run, recipe, facts, step):
+            notice(f"not as until step {step}: {', '.join(unlike)}; run.json keeps both")
         if fresh:
             notice(f"start: nothing fits {', '.join(fresh)}: these begin anew")
         if step:
@@ -197,6 +202,8 @@ def train(
             torch.distributed.destroy_process_group()
     if stopping.interrupted:
         raise KeyboardInterrupt
+    if stopped and first and validation:
+        notice(f"stopped at step {step}: PSNR {validate(judged(), validation):.3f} dB")
     return average()
 
 
@@ -231,21 +238,19 @@ def resumable(
     newest checkpoint, or until the one kept from before the cooldown.
     Raises TrainingError if it is another recipe's.
     """
-    newest = checkpoint.newest(run, notice=notice)
-    trunk = checkpoint.newest(run, trunk=True)
     done = None
-    for state in (newest, trunk):
-        if state is None:
-            continue
+    for number, state in enumerate(checkpoint.whole(run, notice)):
         done = Recipe.from_dict(state["recipe"])
         if done == recipe or (state["step"] and done.agrees(recipe, state["step"])):
-            if state is not newest:
+            if number:
                 notice(f"the run is extended from step {state['step']}, before its cooldown")
             return state
     if done is not None:
-        unlike = ", ".join(recipe.differences(done))
+        unlike = recipe.differences(done)
+        hint = "; more steps later: with schedule constant" if unlike == ["steps"] else ""
         raise TrainingError(
-            f"{run}: holds a run of another recipe ({unlike}); use another run folder"
+            f"{run}: holds a run of another recipe ({', '.join(unlike)}); use another run "
+            f"folder{hint}"
         )
     return None
 

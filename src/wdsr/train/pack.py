@@ -114,13 +114,14 @@ def _inspect(files: list[Path], partners: list[Path], scale: int) -> list[_Work]
                 f"{size[1]} x {size[0]} ({path.name})"
             )
         work.append(_Work(path, partner, size))
-    if problems:
-        raise TrainingError("; ".join(problems[:5]) + _more(problems[5:]))
+    _raise(problems)
     return work
 
 
-def _more(problems: list[str]) -> str:
-    return f"; and {len(problems)} more" if problems else ""
+def _raise(problems: list[str]) -> None:
+    if problems:
+        more = f"; and {len(problems) - 5} more" if problems[5:] else ""
+        raise TrainingError("; ".join(problems[:5]) + more)
 
 
 def _check_space(target: Path, work: list[_Work], scale: int) -> None:
@@ -128,7 +129,7 @@ def _check_space(target: Path, work: list[_Work], scale: int) -> None:
     free = shutil.disk_usage(target).free
     if free < need:
         raise TrainingError(
-            f"{target}: the pack needs {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+            f"{target}: the pack needs {need / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free"
         )
 
 
@@ -139,18 +140,24 @@ def _write(
     # The process id: two trainings may pack one folder at the same time.
     parts = {name: target / f"{name}.{os.getpid()}.part" for name in wanted}
     sizes: list[tuple[int, int]] = []
+    problems: list[str] = []
     try:
         with ExitStack() as stack:
             streams = {name: stack.enter_context(part.open("wb")) for name, part in parts.items()}
             # Threads suffice: decoding and resizing spend their time outside the interpreter.
             pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
             for first in range(0, len(work), 32):  # in groups, to bound memory
-                for hr, lr in pool.map(lambda job: _decode(job, scale), work[first : first + 32]):
-                    sizes.append((hr.shape[0], hr.shape[1]))
-                    for name, pixels in (("hr.bin", hr), (f"lr_x{scale}.bin", lr)):
+                group = work[first : first + 32]
+                for pair in pool.map(lambda job: _decode(job, scale), group):
+                    if isinstance(pair, TrainingError):
+                        problems.append(str(pair))  # the others are looked at too
+                        continue
+                    sizes.append((pair[0].shape[0], pair[0].shape[1]))
+                    for name, pixels in zip(("hr.bin", f"lr_x{scale}.bin"), pair, strict=True):
                         if name in streams:
                             streams[name].write(pixels.tobytes())
                     progress(len(sizes), len(work))
+            _raise(problems)
             if "index.json" in streams:
                 index = {"names": [job.hr.name for job in work], "sizes": sizes}
                 streams["index.json"].write(json.dumps(index).encode())
@@ -161,13 +168,16 @@ def _write(
             part.unlink(missing_ok=True)
 
 
-def _decode(job: _Work, scale: int) -> tuple[Pixels, Pixels]:
-    """(HR, LR) of one picture; HR whole, so that one hr.bin serves every scale."""
-    hr = read_rgb(job.hr)
-    if job.lr is None:
-        return hr, make_pair(hr, scale)[0]
-    # MATLAB rounds sizes up: a row or column that has no whole HR partner is left out.
-    return hr, read_rgb(job.lr)[: hr.shape[0] // scale, : hr.shape[1] // scale]
+def _decode(job: _Work, scale: int) -> tuple[Pixels, Pixels] | TrainingError:
+    """(HR, LR) of one picture, or what is wrong with it; HR whole: one hr.bin for every scale."""
+    try:
+        hr = read_rgb(job.hr)
+        if job.lr is None:
+            return hr, make_pair(hr, scale)[0]
+        # MATLAB rounds sizes up: a row or column that has no whole HR partner is left out.
+        return hr, read_rgb(job.lr)[: hr.shape[0] // scale, : hr.shape[1] // scale]
+    except TrainingError as error:
+        return error
 
 
 def check_patch(names: list[str], sizes: list[tuple[int, int]], patch: int, scale: int) -> None:

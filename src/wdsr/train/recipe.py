@@ -221,13 +221,16 @@ class Recipe(Stage):
         values = dict(values)
         network, then = values.pop("network", {}), values.pop("then", [])
         adversary = values.pop("adversary", None)
-        if not isinstance(network, dict):
-            raise UsageError(f"recipe: network must be a table of settings, not {network!r}")
-        if not isinstance(then, list) or not all(isinstance(stage, dict) for stage in then):
-            raise UsageError(f"recipe: then must be a list of stages, not {then!r}")
-        if not isinstance(adversary, dict | None):
-            raise UsageError(f"recipe: adversary must be a table of settings, not {adversary!r}")
         problems, values = fields.sift(cls, values)
+        if not isinstance(network, dict):
+            problems.append(f"network must be a table of settings, not {network!r}")
+            network = {}
+        if not isinstance(then, list) or not all(isinstance(stage, dict) for stage in then):
+            problems.append(f"then must be a list of stages, [[then]], not {then!r}")
+            then = []
+        if not isinstance(adversary, dict | None):
+            problems.append(f"adversary must be a table of settings, not {adversary!r}")
+            adversary = None
         if adversary is not None:
             wrong, right = fields.sift(Adversary, adversary)
             problems += [f"adversary.{problem}" for problem in wrong]

@@ -12,8 +12,8 @@ from typing import Any, Self
 class Stopping:
     """Asks a loop to end after the step it is in.
 
-    Ctrl-C and SIGTERM set `asked`; a second one stops at once. Works only in the
-    main thread; elsewhere only the clock counts.
+    Ctrl-C, SIGTERM and a closed terminal set `asked`; a second one stops at once. Works
+    only in the main thread; elsewhere only the clock counts.
 
     max_minutes: from now on; None: no limit.
     """
@@ -30,7 +30,11 @@ class Stopping:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            heard = [signal.SIGINT, signal.SIGTERM]
+            hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+            if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:  # as by nohup
+                heard.append(hangup)
+            for number in heard:
                 self._before[number] = signal.signal(number, self._heard)
         return self
 
