@@ -36,9 +36,11 @@ def _photo(scale: int) -> Step:
     """What people have: mostly lightly damaged pictures, some bad ones, some without fault.
 
     The network is small: every kind of damage it must know costs it a little of all
-    others. So a part is classical LR, which keeps clean pictures crisp; half and more is
-    classical LR with noise and JPEG; other optics and two rounds of everything are the rest.
+    others. So a part is classical LR, which keeps clean pictures crisp (at x2 there is more
+    to lose of them, so more at x2); half is classical LR with noise and JPEG; other optics
+    and two rounds of everything are the rest.
     """
+    clean = 0.2 if scale == 2 else 0.12
     noise = either((0.6, gaussian((0, 6), grey=0.3)), (0.4, camera((0, 5))))
     compressed = jpeg((50, 95), colour_halved=0.75)
     optics = chain(
@@ -49,8 +51,8 @@ def _photo(scale: int) -> Step:
         scale, (0.75, 1.75), chain(sometimes(0.6, noise), sometimes(0.8, jpeg((40, 95))))
     )
     return either(
-        (0.12, shrink(scale)),
-        (0.58, chain(shrink(scale), sometimes(0.8, noise), compressed)),
+        (clean, shrink(scale)),
+        (0.7 - clean, chain(shrink(scale), sometimes(0.8, noise), compressed)),
         (0.06, chain(shrink(scale), noise)),
         (0.14, chain(optics, sometimes(0.7, noise), sometimes(0.85, jpeg((30, 95), 0.65)))),
         (0.08, chain(twice, sometimes(0.8, jpeg((40, 95), 0.65)))),
