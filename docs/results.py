@@ -79,8 +79,13 @@ def page(records: list[Record]) -> str:
     for file, words in PHOTOGRAPHS.items():
         lines.append(f"![{words}: LR, bicubic, models and HR side by side]({_crop_image(file)})")
         lines += ["", f"*{words[0].upper()}{words[1:]}, from scikit-image.*", ""]
-    lines += ["## Training", "", "Validation PSNR by training step, from each run's `log.csv`."]
-    lines += ["A stage begins with the weights of the one before and counts its own steps.", ""]
+    lines += [
+        "## Training",
+        "",
+        "Validation PSNR by training steps and by hours, from the `log.csv` of",
+    ]
+    lines += ["each stage (numbers). A stage begins with the weights of the one before; at x3, the"]
+    lines += ["last one with those of x4.", ""]
     lines += ["![validation PSNR by step for each run](images/results-curves.svg)", ""]
     return "\n".join([*lines, "## Records", "", *_sources(records)]) + "\n"
 
@@ -143,35 +148,54 @@ def _sources(records: list[Record]) -> list[str]:
 
 
 def curves() -> None:
-    """images/results-curves.svg: a panel for each scale."""
-    runs: dict[str, list[tuple[str, list[tuple[int, float]]]]] = defaultdict(list)
-    for path in sorted(RECORDS.glob("*-train-*.csv")):
-        found = re.fullmatch(r"\d{4}-\d\d-\d\d-train-(.+)-(x\d+)(?:-(.+))?", path.stem)
-        with path.open(newline="") as stream:
-            points = [
-                (int(r["step"]), float(r["psnr"])) for r in csv.DictReader(stream) if r.get("psnr")
-            ]
-        if found and points and found[1] == zoo.DEFAULT_MODEL:  # others see other pictures
-            name, scale, stage = found.groups()
-            runs[scale].append((f"{name}, {stage or 'stage2'}", points))
-    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
-    axes = figure.subplots(1, len(runs), squeeze=False)[0]
-    for axis, (scale, lines) in zip(axes, sorted(runs.items()), strict=True):
-        for i, (label, points) in enumerate(sorted(lines)):
-            steps, scores = zip(*points, strict=True)
-            marker = draw.MARKERS[i % len(draw.MARKERS)]
-            axis.plot(
-                steps, scores, marker=marker, markersize=3.5, linewidth=1.2, label=label,
-                color=draw.INK, linestyle=("-", "--", ":", "-.")[i % 4], alpha=1 - 0.12 * (i % 5),
-            )  # fmt: skip
-        axis.set_title(scale, fontsize=11, color=draw.INK)
-        axis.set_xlabel("step", fontsize=9)
-        axis.grid(color="#d5dce3", linewidth=0.7)
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.tick_params(labelsize=8, colors=draw.MUTED)
-        axis.legend(fontsize=7.5, frameon=False, loc="lower right")
-    axes[0].set_ylabel("validation PSNR, dB", fontsize=9)
+    """images/results-curves.svg: the stages of each scale in a row, by steps and by hours."""
+    stages = defaultdict(list)
+    for path in RECORDS.glob("*-train-*.csv"):
+        found = re.fullmatch(r"[\d-]{10}-train-(.+)-x(\d)(?:-stage(\d+))?", path.stem)
+        if found and found[1] == zoo.DEFAULT_MODEL:  # others see other pictures
+            stages[int(found[2])].append((int(found[3] or 2), path))
+    figure = Figure(figsize=(10.5, 6), layout="constrained")
+    axes = figure.subplots(2, len(stages), squeeze=False)
+    for column, (scale, paths) in enumerate(sorted(stages.items())):
+        steps = hours = 0.0
+        for number, path in sorted(paths):
+            ends, scored = walk(path, steps, hours)
+            for axis, which in zip(axes[:, column], (0, 1), strict=True):
+                x, y = [point[which] for point in scored], [point[2] for point in scored]
+                axis.plot(x, y, marker=".", markersize=4, linewidth=1.2, color=draw.INK)
+                axis.axvline((steps / 1000, hours)[which], color=draw.MUTED, linewidth=0.6)
+                axis.annotate(
+                    f" {number}", ((steps / 1000, hours)[which], 0.02), fontsize=7,
+                    xycoords=("data", "axes fraction"), color=draw.MUTED,
+                )  # fmt: skip
+            steps, hours = ends
+        axes[0, column].set_title(f"x{scale}", fontsize=11, color=draw.INK)
+        for axis, label in zip(
+            axes[:, column], ("thousand steps", "hours, on one core"), strict=True
+        ):
+            axis.set_xlabel(label, fontsize=9)
+            axis.grid(color="#d5dce3", linewidth=0.7)
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.tick_params(labelsize=8, colors=draw.MUTED)
+    for axis in axes[:, 0]:
+        axis.set_ylabel("validation PSNR, dB", fontsize=9)
     draw.save(figure, IMAGES / "results-curves.svg")
+
+
+def walk(
+    path: Path, steps: float, hours: float
+) -> tuple[tuple[float, float], list[tuple[float, float, float]]]:
+    """A log, begun after so many steps and hours: where it ends, and (thousands, hours, dB)."""
+    scored, before = [], 0
+    with path.open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            done = int(row["step"]) - before
+            before += done
+            steps += done
+            hours += done / float(row["steps_per_second"]) / 3600
+            if row.get("psnr"):
+                scored.append((steps / 1000, hours, float(row["psnr"])))
+    return (steps, hours), scored
 
 
 def crops() -> None:
