@@ -52,13 +52,13 @@ def test_the_presets_grow_worse_from_mild_to_harsh() -> None:
     assert scores[1] > 26  # most of what `photo` makes is lightly damaged
 
 
-@pytest.mark.parametrize(("scale", "share"), [(2, 0.2), (4, 0.12)])
+@pytest.mark.parametrize(("scale", "share"), [(2, 0.33), (4, 0.12)])
 def test_a_part_of_photo_is_without_damage(scale: int, share: float) -> None:
     hr = skimage.data.coffee()[:64, :64]
     lr = resize(hr, scale=1 / scale)
     make, random = Preset("photo", scale), np.random.default_rng(0)
     clean = [np.array_equal(make(hr, random), lr) for _ in range(600)]
-    assert np.mean(clean) == pytest.approx(share, abs=0.05)  # three deviations
+    assert np.mean(clean) == pytest.approx(share, abs=0.06)  # three deviations
 
 
 def test_what_cannot_be_degraded_is_refused() -> None:

@@ -37,10 +37,10 @@ def _photo(scale: int) -> Step:
 
     The network is small: every kind of damage it must know costs it a little of all
     others. So a part is classical LR, which keeps clean pictures crisp (at x2 there is more
-    to lose of them, so more at x2); half is classical LR with noise and JPEG; other optics
-    and two rounds of everything are the rest.
+    to lose of them, so more at x2); most of the rest is classical LR with noise and JPEG;
+    other optics and two rounds of everything are a quarter.
     """
-    clean = 0.2 if scale == 2 else 0.12
+    clean = 0.33 if scale == 2 else 0.12
     noise = either((0.6, gaussian((0, 6), grey=0.3)), (0.4, camera((0, 5))))
     compressed = jpeg((50, 95), colour_halved=0.75)
     optics = chain(
