@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from tests.train.helpers import assert_same_bits, names, newest, rows, run_of, short
 
 from wdsr.errors import TrainingError
@@ -105,6 +106,17 @@ def test_a_run_folder_is_held_by_one_process(tmp_path: Path) -> None:
         other = subprocess.run(call, capture_output=True, text=True, check=False)
         assert "another process trains in this folder" in other.stderr
     assert subprocess.run(call, capture_output=True, text=True, check=True).stdout == "mine\n"
+
+
+def test_without_locks_a_run_goes_on_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: object, timeout: float) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with checkpoint.held(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
 
 
 def test_files_of_the_first_version_are_read(tmp_path: Path) -> None:

@@ -113,6 +113,10 @@ def test_what_changed_between_sittings_is_said_and_kept(
     assert sitting(precision="bf16")["until"] == changed["until"]
     (tmp_path / "run.json").unlink()  # lost: written anew
     assert sitting(precision="bf16")["pictures"] == "of other pictures"
+    run_of(short(), pairs, tmp_path, precision="bf16")
+    complete = (tmp_path / "run.json").read_text()
+    sitting(precision="float32")  # nothing is left to do, so nothing has changed
+    assert (tmp_path / "run.json").read_text() == complete
 
 
 def test_minutes_go_on_counting(tmp_path: Path) -> None:

@@ -131,7 +131,8 @@ def train(
             "processes": fabric.world_size,
             "pictures": source.digest,
         }
-        if unlike := describe(run, recipe, facts, step):
+        due = step < recipe.total or not (run / "run.json").exists()  # or it was lost
+        if due and (unlike := describe(run, recipe, facts, step)):
             notice(f"not as until step {step}: {', '.join(unlike)}; run.json keeps both")
         if fresh:
             notice(f"start: nothing fits {', '.join(fresh)}: these begin anew")
