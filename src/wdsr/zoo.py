@@ -73,12 +73,20 @@ def scales(name: str) -> list[int]:
     if base not in catalogue:
         if Path(name).suffix in CHECKPOINTS:
             raise UsageError(f"{name}: a checkpoint; make a model file of it: wdsr import {name}")
+        if (run := training_run(Path(name))) is not None:
+            raise UsageError(f"{name}: from training; make a model file of it: wdsr export {run}")
         choice = " or ".join([*catalogue, "the path of an .onnx or .safetensors file"])
         raise UsageError(f"no model {name!r}: give {choice}")
     if only is not None and only not in catalogue[base]:
         titles = " or ".join(f"{base}-x{scale}" for scale in catalogue[base])
         raise UsageError(f"no model {name!r}: give {titles}")
     return catalogue[base] if only is None else [only]
+
+
+def training_run(path: Path) -> Path | None:
+    """The run folder of `wdsr train` that a path is, or is a checkpoint in; None: neither."""
+    run = path.parent if path.suffix == ".ckpt" else path
+    return run if (run / "recipe.toml").is_file() else None
 
 
 def find(name: str, scale: int) -> Model:

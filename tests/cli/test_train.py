@@ -88,6 +88,12 @@ def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
     with Image.open("0.png") as image:
         assert image.size == (96, 96)
 
+    # What becomes of a run folder is said where a model or picture was meant.
+    checkpoint = next(Path("runs/first").glob("*.ckpt"))
+    for call in (["info"], ["upscale", "hr/0.png", "-n"]):
+        for given in ("runs/first", str(checkpoint)):
+            one_line(wdsr(*call, given), 2, given, "wdsr export runs/first")
+
     # What is there can be begun from.
     more = [*train, "-o", "runs/more", "--steps", "1", "--start", "models/tiny-tune-x2.onnx"]
     assert wdsr(*more).code == 0
@@ -98,7 +104,9 @@ def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
 
 def test_defaults_of_the_run_folder(wdsr: Wdsr, data: None) -> None:
     call = ["train", "tiny.toml", "--data", "hr", "--precision", "float32", "--steps", "1"]
-    assert wdsr(*call).code == 0
+    ran = wdsr(*call)
+    assert ran.code == 0
+    assert "outlasts" not in ran.out.decode() + ran.err
     assert (Path("runs") / "tiny" / "run.json").exists()
     assert (Path("runs") / "cache").is_dir()
 

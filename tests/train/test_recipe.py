@@ -246,6 +246,12 @@ def test_rate_of_a_run_shorter_than_its_warmup() -> None:
     assert [recipe.learning_rate_at(s) for s in range(5)] == pytest.approx(
         [0.002, 0.004, 0.006, 0.008, 0.01]
     )
+    (remark,) = recipe.remarks()
+    assert remark == (
+        "warm-up (500 steps) outlasts the 5 steps of a stage: "
+        "the rate rises to 0.01, its peak would be 1"
+    )
+    assert not list(Recipe(steps=500, warmup=500).remarks())
 
 
 def test_multistep_falls_at_milestones() -> None:

@@ -67,6 +67,8 @@ def info(
         _print_cards(models, as_list=scale is None)
     elif file.endswith(zoo.SUFFIXES):
         _print_cards([zoo.read_model(path)])
+    elif zoo.training_run(path) is not None:
+        zoo.scales(file)  # raises the error that names the way
     elif not path.exists() and not path.suffix:
         raise FileError(f"{file}: no such file, and no such model: `wdsr models` lists those")
     else:

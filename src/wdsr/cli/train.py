@@ -127,6 +127,8 @@ def train(
         )
         check(chosen, source, devices * nodes, pretrained)
         keep_memory()
+        for remark in chosen.remarks():
+            shown.console.print(remark, highlight=False, soft_wrap=True)
         task = shown.add_task("training", total=chosen.total, text="")
 
         def report(progress: Any) -> None:

@@ -147,6 +147,16 @@ class Recipe(Stage):
             except ValueError as error:
                 yield f"adversary: {error}"
 
+    def remarks(self) -> Iterator[str]:
+        """What is possible in these settings, but may not be meant."""
+        for stage in self.stages:
+            if stage.warmup > stage.steps:
+                highest, peak = stage.learning_rate_at(stage.steps - 1), stage.learning_rate
+                yield (
+                    f"warm-up ({stage.warmup} steps) outlasts the {stage.steps} steps of a stage: "
+                    f"the rate rises to {highest:.2g}, its peak would be {peak:.2g}"
+                )
+
     @property
     def stages(self) -> list[Stage]:
         """All stages in order, the first too."""
