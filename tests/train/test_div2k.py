@@ -119,7 +119,7 @@ def test_a_connection_that_drops_is_taken_up_where_it_broke(server: Server, tmp_
     assert seen[-1] == (NAME, size, size)
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
     left = {p.name for p in tmp_path.iterdir()}
-    assert left == {"DIV2K_train_LR_bicubic", div2k.RECORD, f".{NAME}.done"}
+    assert left == {"DIV2K_train_LR_bicubic", div2k.RECORD, f".{NAME}.done", ".lock"}
     # What is there is not asked for again.
     server.asked.clear()
     download(tmp_path, [NAME], url=server.url, pause=0)
@@ -182,7 +182,7 @@ def test_a_damaged_archive_leaves_no_half_folder(server: Server, tmp_path: Path)
     server.files[NAME] = server.files[NAME][:-100]
     with pytest.raises(TrainingError, match="damaged"):
         download(tmp_path, [NAME], url=server.url, pause=0)
-    assert {p.name for p in tmp_path.iterdir()} == {div2k.RECORD}
+    assert {p.name for p in tmp_path.iterdir()} == {".lock"}
 
 
 def test_a_small_disk_is_known_before_the_download(

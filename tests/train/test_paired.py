@@ -49,6 +49,17 @@ def test_names_that_do_not_match(lr: list[str], says: str) -> None:
         match(paths("a.png", "b.png"), paths(*lr), 4)
 
 
+def test_a_name_that_ends_like_a_mark_is_taken_as_it_is() -> None:
+    hr = paths("matrix4.png", "photo.png")
+    for names in (("matrix4.jpg", "photo.jpg"), ("matrix4x4.png", "photox4.png")):
+        assert match(hr, paths(*names), 4) == paths(*names)
+
+
+def test_two_hr_pictures_do_not_share_one_lr() -> None:
+    with pytest.raises(TrainingError, match=r"1 pictures two for one: a\.jpg and a\.png;"):
+        match(paths("a.jpg", "a.png", "b.png"), paths("a.png", "b.png"), 4)
+
+
 def test_sizes_are_rounded_down_or_up() -> None:
     assert fits((1404, 2040), (176, 255), 8)
     assert fits((1404, 2040), (175, 255), 8)

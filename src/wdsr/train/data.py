@@ -53,7 +53,8 @@ class Source(ABC):
         self.scale = self.cell = scale
         try:
             text = (folder / "index.json").read_bytes()
-            self.digest = hashlib.sha256(text).hexdigest()[:16]  # of the pictures' names and sizes
+            # Of the pictures' names, sizes and, unless an older version packed them, pixels.
+            self.digest = hashlib.sha256(text).hexdigest()[:16]
             index = json.loads(text)
             self.names: list[str] = index["names"]
             sizes = [(int(h), int(w)) for h, w in index["sizes"]]

@@ -13,12 +13,14 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
 from wdsr.errors import TrainingError, UsageError
 from wdsr.files import write_atomically
+from wdsr.train.locks import lock
 
 URL = "http://data.vision.ee.ethz.ch/cvl/DIV2K/"
 SCALES = {
@@ -75,22 +77,59 @@ def download(
     """Download and unpack archives below `root`; what is there already is left alone.
 
     A dropped connection is taken up where it broke, after a pause in seconds
-    that doubles; run again, it goes on too. Raises TrainingError if the disk is too
-    small, the server does not answer, or what came is not what it should be.
+    that doubles; run again, it goes on too. Raises UsageError if `url` is none,
+    TrainingError if the disk is too small, the server does not answer, what came
+    is not what it should be, or another process downloads into `root`.
     """
-    wanted = [name for name in names if not (root / f".{name}.done").exists()]
+    if not (wanted := [name for name in names if not _is_done(root, name)]):
+        return
     sizes = {name: _size(url + name, pause) for name in wanted}
-    have = sum(p.stat().st_size for n in wanted if (p := root / f"{n}.part").exists())
+    with _held(root):
+        have = sum(p.stat().st_size for n in wanted if (p := root / f"{n}.part").exists())
+        # The archive and its contents, about as large (PNGs do not shrink), side by side.
+        need, free = sum(sizes.values()) * 2 - have, shutil.disk_usage(root).free
+        if need > free:
+            raise TrainingError(
+                f"{root}: {need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free"
+            )
+        for name in wanted:
+            _bring(root, name, url + name, sizes[name], report, pause)
+
+
+def _bring(root: Path, name: str, address: str, size: int, report: Report, pause: float) -> None:
+    """One archive, from where an earlier try ended to its pictures."""
+    part = root / f"{name}.part"
+    _fetch(address, part, size, lambda done: report(name, done, size), pause)
+    digest = _verify(root, name, part)
+    _unpack(root, name, part)
+    recorded = _recorded(root) | {name: digest}  # not before it is known to be whole
+    write_atomically(root / RECORD, json.dumps(recorded, indent=1).encode())
+    _done(root, name).touch()
+    part.unlink()
+
+
+def _done(root: Path, name: str) -> Path:
+    """The mark of an archive that was unpacked."""
+    return root / f".{name}.done"
+
+
+def _is_done(root: Path, name: str) -> bool:
+    """Whether an archive was unpacked and its pictures are still there."""
+    inside, _, scale = name.removesuffix(".zip").partition("_X")
+    pictures = root / inside / f"X{scale}" if scale else root / inside
+    return _done(root, name).exists() and any(pictures.glob("*.png"))
+
+
+@contextmanager
+def _held(root: Path) -> Iterator[None]:
+    """Keep a folder to this process: two would write into one archive."""
     root.mkdir(parents=True, exist_ok=True)
-    # The archive and its contents, about as large (PNGs do not shrink), side by side.
-    need, free = sum(sizes.values()) * 2 - have, shutil.disk_usage(root).free
-    if need > free:
-        raise TrainingError(f"{root}: {need / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free")
-    for name in wanted:
-        part = root / f"{name}.part"
-        _fetch(url + name, part, sizes[name], lambda done, n=name: report(n, done, sizes[n]), pause)  # type: ignore[misc]
-        _verify(root, name, part)
-        _unpack(root, name, part)
+    with (root / ".lock").open("ab") as stream:
+        if lock(stream) is False:
+            raise TrainingError(
+                f"{root}: another process downloads into this folder; let it end, or use another"
+            )
+        yield
 
 
 def _fetch(
@@ -140,7 +179,7 @@ def _size(address: str, pause: float) -> int:
         try:
             request = urllib.request.Request(address, method="HEAD")  # noqa: S310
             with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                if (length := answer.headers["Content-Length"]) is not None:
+                if (length := answer.headers["Content-Length"] or "").isdecimal():
                     return int(length)
         except urllib.error.HTTPError as error:
             raise TrainingError(
@@ -148,24 +187,35 @@ def _size(address: str, pause: float) -> int:
             ) from error
         except (OSError, HTTPException) as error:
             reason = error
+        except ValueError as error:
+            raise UsageError(f"{address}: no address ({error}); url is to be like {URL}") from error
     why = getattr(reason, "reason", reason)  # what is wrong, without urllib's words around it
     raise TrainingError(f"{address}: cannot be reached ({getattr(why, 'strerror', None) or why})")
 
 
-def _verify(root: Path, name: str, part: Path) -> None:
-    """Compare with the hash that is known, or recorded at the first download; or record it."""
+def _verify(root: Path, name: str, part: Path) -> str:
+    """Compare with the hash that is known, or recorded at the first download: the SHA-256."""
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     with part.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             md5.update(chunk)
             sha256.update(chunk)
-    record = root / RECORD
-    recorded = json.loads(record.read_text()) if record.exists() else {}
+    digest = sha256.hexdigest()
     wrong = md5.hexdigest() != KNOWN.get(name, md5.hexdigest())
-    if wrong or recorded.setdefault(name, sha256.hexdigest()) != sha256.hexdigest():
+    if wrong or _recorded(root).get(name, digest) != digest:
         part.unlink()
         raise TrainingError(f"{name}: not the file it should be (its hash differs); run again")
-    write_atomically(record, json.dumps(recorded, indent=1).encode())
+    return digest
+
+
+def _recorded(root: Path) -> dict[str, str]:
+    """Archive -> SHA-256. A record that cannot be read is none: it must not stop a download."""
+    try:
+        recorded = json.loads((root / RECORD).read_text())
+    except (OSError, ValueError):
+        return {}
+    facts = recorded.items() if isinstance(recorded, dict) else ()
+    return {name: digest for name, digest in facts if isinstance(digest, str)}
 
 
 def _unpack(root: Path, name: str, part: Path) -> None:
@@ -173,16 +223,22 @@ def _unpack(root: Path, name: str, part: Path) -> None:
     beside = root / f".{name}.unpacking"
     shutil.rmtree(beside, ignore_errors=True)
     try:
-        with zipfile.ZipFile(part) as archive:
-            archive.extractall(beside)
+        _extract(name, part, beside)
         _merge(beside, root)
-    except zipfile.BadZipFile as error:
-        part.unlink()
-        raise TrainingError(f"{name}: damaged ({error}); run again") from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    (root / f".{name}.done").touch()
-    part.unlink()
+
+
+def _extract(name: str, part: Path, target: Path) -> None:
+    try:
+        with zipfile.ZipFile(part) as archive:
+            archive.extractall(target)
+    except Exception as error:  # zipfile and its decoders raise many kinds for a damaged one
+        if isinstance(error, MemoryError) or getattr(error, "errno", None):
+            raise  # it is this machine, not the archive
+        part.unlink()
+        why = str(error) or type(error).__name__
+        raise TrainingError(f"{name}: damaged ({why}); run again") from error
 
 
 def _merge(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 A pack is a folder with every picture's pixels, one after another:
 
-    index.json     names and sizes of the pictures, in the order of the pixels
+    index.json     names, sizes and hashes of the pictures, in the order of the pixels
     hr.bin         uint8 RGB, (H, W, 3) each
     lr_x4.bin      the LR pictures: made by the MATLAB convention, or those given
 """
@@ -13,13 +13,15 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from wdsr.errors import TrainingError
+from wdsr.train.locks import lock
 from wdsr.train.pictures import (
     Pixels,
     fits,
@@ -32,6 +34,9 @@ from wdsr.train.pictures import (
 )
 
 Report = Callable[[int, int], None]
+# Decoded at once: as many as cores may want, and no more than memory holds.
+_PICTURES, _PIXELS = 32, 2**27
+_YOUNG = 2  # seconds, in which a file that is being written may not be locked yet
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ def pack(
         work = _inspect(files, partners, scale)
         try:
             target.mkdir(parents=True, exist_ok=True)
+            _clean(target)
             _check_space(target, work, scale)
             _write(target, wanted, work, scale, progress)
         except OSError as error:
@@ -133,6 +139,28 @@ def _check_space(target: Path, work: list[_Work], scale: int) -> None:
         )
 
 
+def _clean(target: Path) -> None:
+    """Delete what packings that were killed have left; what is being written is locked."""
+    for part in target.glob("*.part"):
+        with suppress(OSError), part.open("r+b") as stream:
+            if time.time() - part.stat().st_mtime > _YOUNG and lock(stream):
+                part.unlink()
+
+
+def _groups(work: list[_Work]) -> Iterator[list[_Work]]:
+    """The pictures in order, so many at a time as may be decoded at once."""
+    group: list[_Work] = []
+    pixels = 0
+    for job in work:
+        area = job.size[0] * job.size[1]
+        if group and (len(group) == _PICTURES or pixels + area > _PIXELS):
+            yield group
+            group, pixels = [], 0
+        group.append(job)
+        pixels += area
+    yield group
+
+
 def _write(
     target: Path, wanted: list[str], work: list[_Work], scale: int, progress: Report
 ) -> None:
@@ -140,26 +168,31 @@ def _write(
     # The process id: two trainings may pack one folder at the same time.
     parts = {name: target / f"{name}.{os.getpid()}.part" for name in wanted}
     sizes: list[tuple[int, int]] = []
+    hashes: list[str] = []
     problems: list[str] = []
     try:
         with ExitStack() as stack:
             streams = {name: stack.enter_context(part.open("wb")) for name, part in parts.items()}
+            for stream in streams.values():
+                lock(stream)
             # Threads suffice: decoding and resizing spend their time outside the interpreter.
             pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
-            for first in range(0, len(work), 32):  # in groups, to bound memory
-                group = work[first : first + 32]
-                for pair in pool.map(lambda job: _decode(job, scale), group):
-                    if isinstance(pair, TrainingError):
-                        problems.append(str(pair))  # the others are looked at too
+            for group in _groups(work):
+                for found in pool.map(lambda job: _decode(job, scale), group):
+                    if isinstance(found, TrainingError):
+                        problems.append(str(found))  # the others are looked at too
                         continue
+                    *pair, digest = found
                     sizes.append((pair[0].shape[0], pair[0].shape[1]))
+                    hashes.append(digest)
                     for name, pixels in zip(("hr.bin", f"lr_x{scale}.bin"), pair, strict=True):
                         if name in streams:
                             streams[name].write(pixels.tobytes())
                     progress(len(sizes), len(work))
             _raise(problems)
             if "index.json" in streams:
-                index = {"names": [job.hr.name for job in work], "sizes": sizes}
+                names = [job.hr.name for job in work]
+                index = {"names": names, "sizes": sizes, "hashes": hashes}
                 streams["index.json"].write(json.dumps(index).encode())
         for name, part in parts.items():
             part.replace(target / name)
@@ -168,14 +201,21 @@ def _write(
             part.unlink(missing_ok=True)
 
 
-def _decode(job: _Work, scale: int) -> tuple[Pixels, Pixels] | TrainingError:
-    """(HR, LR) of one picture, or what is wrong with it; HR whole: one hr.bin for every scale."""
+def _decode(job: _Work, scale: int) -> tuple[Pixels, Pixels, str] | TrainingError:
+    """(HR, LR, hash) of one picture, or what is wrong with it.
+
+    HR is whole, one hr.bin for every scale; so is the hash, which is of given LR too.
+    """
     try:
         hr = read_rgb(job.hr)
+        content = hashlib.sha256(hr.data)
         if job.lr is None:
-            return hr, make_pair(hr, scale)[0]
+            return hr, make_pair(hr, scale)[0], content.hexdigest()[:16]
+        lr = read_rgb(job.lr)
+        content.update(lr.data)
         # MATLAB rounds sizes up: a row or column that has no whole HR partner is left out.
-        return hr, read_rgb(job.lr)[: hr.shape[0] // scale, : hr.shape[1] // scale]
+        lr = lr[: hr.shape[0] // scale, : hr.shape[1] // scale]
+        return hr, lr, content.hexdigest()[:16]
     except TrainingError as error:
         return error
 

@@ -62,16 +62,21 @@ def match(hr: list[Path], lr: list[Path], scale: int) -> list[Path]:
     `0001.png` goes with `0001.*`, or as DIV2K names them with `0001x4.*`, and with
     `0001x4m.*` (mild) and `0001x4d.*` (difficult).
 
-    Raises TrainingError naming what has no partner.
+    Raises TrainingError naming what has no partner, or shares one.
     """
     mark = re.compile(rf"x{scale}[md]?$")
+    known: dict[str, Path] = {}
     by_name: dict[str, Path] = {}
     doubled = []
+    for path in hr:
+        if (other := known.setdefault(path.stem, path)) is not path:
+            doubled.append(f"{other.name} and {path.name}")
     for path in lr:
-        if by_name.setdefault(mark.sub("", path.stem), path) is not path:
+        # `matrix4.png` is of `matrix4.png`, if there is one, and not of `matri.png`.
+        stem = path.stem if path.stem in known else mark.sub("", path.stem)
+        if by_name.setdefault(stem, path) is not path:
             doubled.append(path.name)
     alone = [path.name for path in hr if path.stem not in by_name]
-    known = {path.stem for path in hr}
     alone += [path.name for stem, path in by_name.items() if stem not in known]
     for names, what in ((doubled, "two for one"), (alone, "without a partner")):
         if names:
