@@ -41,7 +41,7 @@ def stepper(name: str, batch: int, patch: int, run: Path) -> tuple[Callable[[], 
         RECIPES[name], batch=batch, patch=patch, losses={"l1": 1.0}, start=None
     )
     keep_memory()
-    fabric = launch(1, 1, "auto")
+    fabric = launch(1, "auto")
     network = networks.build(recipe.network)
     quicken(network)
     learner = Trainee(fabric, network, clip=recipe.clip, ema=recipe.ema)

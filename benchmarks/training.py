@@ -77,7 +77,7 @@ def measure(way: str, threads: int, batch: int, patch: int) -> float:
     hr = torch.rand(batch, 3, 4 * patch, 4 * patch, device=device)
     if way.startswith("ours"):
         keep_memory()
-        fabric = launch(1, 1, "auto")
+        fabric = launch(1, "auto")
         network = networks.build(config)
         quicken(network)
         learner = Trainee(fabric, network)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from typing import Any
 
@@ -163,6 +164,21 @@ def test_every_field_has_a_wrong_value_above() -> None:
 )  # fmt: skip
 def test_what_is_no_card_is_refused(text: str) -> None:
     assert "model card" in refused(onnx_file((METADATA_KEY, text)))
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_a_card_with_a_number_that_json_has_no_word_for_is_not_written(number: float) -> None:
+    card = dataclasses.replace(CARD, scores={"classical": {"blank": {"psnr": number}}})
+    with pytest.raises(ModelError, match="wdsr-b-8-x3: cannot write its card: NaN or infinite"):
+        card.to_json()
+
+
+def test_an_older_card_with_infinity_is_read_and_written_anew() -> None:
+    text = card_with(scores={"blank": math.inf}, training={"validation": {"1": math.nan}})
+    assert "Infinity" in text
+    card = ModelCard.from_json(text)
+    assert (card.scores, card.training) == ({"blank": "Infinity"}, {"validation": {"1": "NaN"}})
+    assert ModelCard.from_json(card.to_json()) == card
 
 
 def test_an_onnx_file_without_a_card_says_so() -> None:

@@ -53,14 +53,19 @@ class ModelCard:
         return f"{self.name}-x{self.scale}"
 
     def to_json(self) -> str:
-        """As it stands in the file."""
-        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False)
+        """As it stands in the file. Raises ModelError if it holds numbers that JSON cannot."""
+        try:
+            values = dataclasses.asdict(self)
+            return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False)
+        except ValueError as error:
+            fault = "NaN or infinite numbers, for which JSON has no word"
+            raise ModelError(f"{self.title}: cannot write its card: {fault}") from error
 
     @classmethod
     def from_json(cls, text: str) -> ModelCard:
         """Raises ModelError if the text is no card; unknown fields are left out."""
         try:
-            values = json.loads(text)
+            values = json.loads(text, parse_constant=str)  # older versions wrote Infinity
         except (ValueError, RecursionError) as error:
             raise ModelError(f"model card: not JSON: {error}") from error
         if not isinstance(values, dict):

@@ -125,3 +125,20 @@ def test_an_interrupt_that_python_cannot_raise_comes_again(by: signal.Signals) -
         [sys.executable, "-c", SWALLOWED, "run", str(int(by))], stderr=subprocess.PIPE, text=True
     )
     check(process, by)
+
+
+@pytest.mark.parametrize("by", CODES)
+def test_training_ends_after_its_step_with_a_checkpoint(by: signal.Signals) -> None:
+    Path("tiny.toml").write_text("steps = 100_000\nbatch = 1\npatch = 8\n[network]\nscale = 2\n")
+    call = ["train", "tiny.toml", "--data", ".", "-o", "run", "--threads", "1"]
+    call = [sys.executable, "-m", "wdsr", *call, "--log-every", "1"]
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = next(line for line in process.stderr if not line.startswith("warm-up"))
+        process.send_signal(by)
+        last = process.stderr.read().splitlines()[-1]
+    assert first.startswith("step 1: ")
+    how = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended"}[by]
+    assert last == f"wdsr: {how}; nothing half-written is left"
+    assert process.returncode == CODES[by]
+    assert max(path.name for path in Path("run").glob("*.ckpt")) > "step-00000001"

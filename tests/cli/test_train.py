@@ -155,6 +155,14 @@ def test_everything_wrong_is_said_at_once(wdsr: Wdsr, data: None) -> None:
     words = ["missing", "gone", "steps must be at least 1", "int8", "devices must be at least 1"]
     one_line(ran, 2, *words)
     assert not Path("runs").exists()
+    call = ["train", "tiny.toml", "--data", "hr"]
+    make_pictures("small", side=20)
+    ran = wdsr(*call, "--valid", "hr", "--valid-lr", "small", "--patch", "90", "--devices", "0")
+    one_line(ran, 2, "patch", "small/0.png", "not 1/2 of", "devices must be")
+    one_line(wdsr(*call, "--lr", "small", "--valid-lr", "small"), 2, "valid-lr goes with valid")
+    one_line(wdsr(*call, "--valid", "hr/0.png"), 1, "hr/0.png")
+    make_pictures("dots", side=4)
+    one_line(wdsr(*call, "--valid", "dots"), 1, "dots/0.png", "at least 8 x 8 wanted")
     ran = wdsr("train", "tiny.toml", "--data", "hr", "--start", "nix", "--valid", "gone")
     one_line(ran, 2, "start must be", "gone")
     Path("typo.toml").write_text('stepz = 4\nnetwork = "big"\n[then]\nsteps = 3\n')
@@ -273,7 +281,12 @@ def test_a_shipped_model_can_be_the_start(wdsr: Wdsr, data: None) -> None:
     title = f"{zoo.DEFAULT_MODEL}-x2"
     Path("wide.toml").write_text("steps = 1\nbatch = 1\npatch = 8\n[network]\nscale = 2\n")
     call = ["train", "wide.toml", "--data", "hr", "--precision", "float32", "--start", title]
-    assert wdsr(*call).code == 0
+    assert wdsr(*call, "-o", "r[x]").code == 0
+    Path(title).mkdir()  # does not stand before the model of that name
+    assert wdsr(*call, "-o", "r[y]").code == 0
+    checkpoint = next(Path("r[x]").glob("*-00000001-*.ckpt"))
+    checkpoint.write_bytes(b"torn")
+    assert f"{checkpoint}: damaged" in wdsr(*call, "-o", "r[x]").err  # no words lost as markup
     one_line(wdsr(*call[:-1], f"{zoo.DEFAULT_MODEL}-x99"), 2, "x99")
 
 

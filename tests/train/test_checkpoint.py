@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
-from tests.train.helpers import assert_same_bits, names, newest, rows, run_of, short
+from tests.train.helpers import TINY, assert_same_bits, names, newest, rows, run_of, short, trained
 
 from wdsr.errors import TrainingError
 from wdsr.train import checkpoint, loop
@@ -71,6 +71,27 @@ def test_a_damaged_one_is_passed_over_and_named(tmp_path: Path, damage: str) -> 
     assert state["step"] == 1
     assert len(told) == 1
     assert told[0].startswith(f"{path}: damaged")
+
+
+def test_one_that_cannot_be_read_is_not_taken_for_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path, some_state(1))
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(TrainingError, match=r"cannot be read \(Permission denied\)"):
+        checkpoint.newest(tmp_path)
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    left = tmp_path / ".step-00000001-0.ckpt.00c0ffee.wdsr-part"
+    left.write_bytes(b"half")
+    os.utime(left, (1, 1))  # long ago: no one may be just about to lock it
+    with checkpoint.held(tmp_path):
+        assert not left.exists()
 
 
 def test_if_all_are_damaged_nothing_is_begun_anew(tmp_path: Path) -> None:
@@ -247,6 +268,32 @@ def test_a_state_that_is_not_finite_is_not_saved(
     with pytest.raises(TrainingError, match="diverges"):
         run_of(short(steps=200), pairs, tmp_path, save_minutes=0)
     assert names(tmp_path) == ["step-00000000"]
+
+
+def test_weights_that_overflow_in_the_last_step_roll_back(
+    pairs: Pairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update, count = Trainee.update, itertools.count(1)
+
+    def broken(self: Trainee, *arguments: Any) -> None:
+        update(self, *arguments)
+        if next(count) == 12:
+            with torch.no_grad():
+                self.parameters[0].view(-1)[0] = math.inf
+
+    monkeypatch.setattr(Trainee, "update", broken)
+    told: list[str] = []
+    run_of(short(), pairs, tmp_path, notice=told.append)
+    assert told == ["step 12: not finite; back to step 0, half the rate"]
+    assert (newest(tmp_path)["step"], newest(tmp_path)["halvings"]) == (12, 1)
+
+
+def test_a_start_that_is_not_finite_is_refused(pairs: Pairs, tmp_path: Path) -> None:
+    start = trained(TINY).fuse().state_dict()
+    start["tail.bias"][0] = math.nan
+    with pytest.raises(TrainingError, match=r"start: .* not finite"):
+        run_of(short(), pairs, tmp_path / "run", start=start)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_finite() -> None:

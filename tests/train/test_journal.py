@@ -139,6 +139,24 @@ def test_a_log_of_an_older_version_keeps_its_columns(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("damaged", "left"),
+    [
+        (b"", []),
+        (b"step,lo", []),
+        (b"nonsense\n5,0.5,\n", []),
+        (b"\xff\xfe\n", []),
+        (b"step,loss\n5,0.5\n\r\n,,\n7,0.7\n6,0", ["5"]),
+    ],
+)
+def test_a_damaged_log_stops_no_run(tmp_path: Path, damaged: bytes, left: list[str]) -> None:
+    (tmp_path / "log.csv").write_bytes(damaged)
+    journal = Journal(tmp_path, 6, board=False)
+    assert journal.minutes == 0
+    journal.write(Progress(7, 9, 0.25, 1e-3, 2.0))
+    assert [row["step"] for row in rows(tmp_path)] == [*left, "7"]
+
+
 def test_tensorboard_gets_what_the_log_gets(pairs: Pairs, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

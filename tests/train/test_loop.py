@@ -13,11 +13,13 @@ from tests.train.helpers import TINY, Pixels, assert_same_bits, newest, run_of, 
 
 from wdsr.errors import TrainingError, UsageError
 from wdsr.metrics import psnr
+from wdsr.networks.srresnet import SRResNetConfig
 from wdsr.networks.wdsr import WDSR, WDSRConfig
 from wdsr.train import checkpoint
 from wdsr.train.data import Pairs
 from wdsr.train.journal import Progress
 from wdsr.train.pictures import make_pair
+from wdsr.train.preflight import check
 from wdsr.train.recipe import Stage
 from wdsr.train.trainee import averaged
 from wdsr.train.validate import validate
@@ -118,6 +120,14 @@ def test_a_run_of_another_recipe_is_refused(pairs: Pairs, tmp_path: Path) -> Non
     with pytest.raises(TrainingError, match="another recipe"):
         run_of(short(learning_rate=5e-4), pairs, tmp_path)
     assert sorted((p.name, p.read_bytes()) for p in tmp_path.iterdir()) == before
+
+
+def test_batch_norm_is_not_shared_by_processes(pairs: Pairs) -> None:
+    recipe = short(network=SRResNetConfig(scale=2, filters=4, blocks=1))
+    check(recipe, pairs, 1)
+    with pytest.raises(UsageError, match="batch norm needs the whole batch in one process"):
+        check(recipe, pairs, 2)
+    check(short(), pairs, 2)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,45 @@ def test_the_price_names_what_a_bad_model_does() -> None:
     assert not good.meets(0.03)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "loss", "meets"),
+    [
+        (math.inf, math.inf, 0, True),  # a blank page, kept blank
+        (math.inf, 99.96, 0.04, True),
+        (math.inf, 48.0, 52, False),
+        (30.0, math.inf, -70, True),
+        (30.0, math.nan, math.nan, False),
+    ],
+)
+def test_a_score_without_end_is_a_price_all_the_same(
+    before: float, after: float, loss: float, meets: bool
+) -> None:
+    for scores in ({"a": before, "b": 30.0}, {"b": 30.0, "a": before}):  # nan has no order
+        price = q.measure(
+            MODEL,
+            scores,
+            lambda model: lambda lr: lr.repeat(2, 0).repeat(2, 1),
+            lambda model: {"a": after, "b": 29.96},
+        )
+        assert price.loss["a"] == pytest.approx(loss, nan_ok=True)
+        assert price.meets(0.05) == meets
+
+
+def test_safetensors_files_do_not_become_int8(folder: Path) -> None:
+    model = Model(MODEL.card, b"", "mine.safetensors", safetensors=b"weights")
+    with pytest.raises(TrainingError, match=r"mine\.safetensors: only \.onnx files become int8"):
+        q.quantise(model, folder, enlarge=method, score=score)
+
+
+def test_pictures_too_small_to_calibrate_on_are_named(folder: Path) -> None:
+    Image.new("RGB", (90, 41), "red").save(folder / "small.png")
+    says = r"small\.png: too small to calibrate x2 on: 90 x 41, at least 42 x 42 wanted"
+    with pytest.raises(TrainingError, match=says):
+        q.calibration_patches(folder, MODEL.card)
+
+
 def test_calibration_patches_are_the_same_each_time_and_from_every_picture(folder: Path) -> None:
-    Image.new("RGB", (40, 90), "red").save(folder / "small.png")
+    Image.new("RGB", (42, 90), "red").save(folder / "small.png")
     one, two = (q.calibration_patches(folder, MODEL.card) for _ in range(2))
     assert len(one) == q.PATCHES
     for a, b in zip(one, two, strict=True):

@@ -143,12 +143,31 @@ def test_from_dict_leaves_its_argument_alone() -> None:
     assert values == {"steps": 5, "network": {"scale": 2}}
 
 
-@pytest.mark.parametrize("content", [b"steps = ", b"[network", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"steps = ", b"[network", b"\xff\xfe", b"a = " + b"[" * 3000])
 def test_what_is_no_toml_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.toml"
     path.write_bytes(content)
     with pytest.raises(TrainingError, match=r"broken\.toml: cannot read the recipe"):
         Recipe.read(path)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "notepad.toml"
+    path.write_bytes(b"\xef\xbb\xbfsteps = 7\n")
+    assert Recipe.read(path).steps == 7
+
+
+@pytest.mark.parametrize("name", ["steps", "learning_rate", "losses"])
+def test_numbers_that_nothing_could_hold_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} cannot be"):
+        Recipe.from_dict({name: {"l1": 10**400} if name == "losses" else 10**400})
+
+
+@pytest.mark.parametrize("name", ["expansion", "residual_scale", "mean"])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_networks_are_of_finite_numbers(name: str, value: float) -> None:
+    with pytest.raises(UsageError, match=f"network: {name} must be"):
+        Recipe.from_dict({"network": {name: value}})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -347,3 +366,15 @@ def test_recipes_agree_as_far_as_they_do_the_same() -> None:
     more = dataclasses.replace(short, then=[Stage(steps=5)])
     assert short.agrees(more, 50)
     assert not Recipe(steps=600).agrees(Recipe(steps=700), 510)
+    plain: dict[str, Any] = {"schedule": "constant", "warmup": 0}
+    brief = [
+        Recipe(
+            steps=50_010,
+            **plain,
+            then=[Stage(steps=20, batch=b, **plain), Stage(steps=50_000, **plain)],
+        )
+        for b in (8, 16)
+    ]
+    assert brief[0].agrees(brief[1], 50_010)
+    assert not brief[0].agrees(brief[1], 50_011)
+    assert not brief[0].agrees(brief[1], 100_030)

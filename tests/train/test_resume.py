@@ -28,9 +28,9 @@ from wdsr.networks.wdsr import WDSR
 from wdsr.train import checkpoint
 from wdsr.train.data import Pairs
 from wdsr.train.journal import Progress
-from wdsr.train.loop import resumable
 from wdsr.train.losses import LOSSES, l1
 from wdsr.train.pictures import make_pair
+from wdsr.train.preflight import resumable
 from wdsr.train.recipe import Recipe, Stage
 from wdsr.train.stopping import Stopping
 
@@ -237,7 +237,7 @@ def test_a_run_with_a_cooldown_can_be_extended(pairs: Pairs, tmp_path: Path) -> 
     assert looked["step"] == 8
     assert "step-00000012" in names(run)  # looking deletes nothing
     run_of(cooled(20), pairs, run, notice=told.append)
-    assert told[0] == "the run is extended from step 8, before its cooldown"
+    assert told[0].startswith("the run is extended from step 8, before its cooldown; ")
     assert_same_bits(newest(run), newest(tmp_path / "whole"))
     assert Recipe.read(run / "recipe.toml") == cooled(20)
     assert names(run) == ["step-00000008", "step-00000020", "trunk-00000016"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +72,10 @@ def test_validation_continues_the_picture_symmetrically(size: tuple[int, int]) -
 def test_validation_rounds_and_clips_to_8_bits() -> None:
     lr = np.full((8, 8, 3), 200, np.uint8)
     white, rounded = (np.full((16, 16, 3), v, np.uint8) for v in (255, 200))
-    assert validate(linear({(0, 0): 2}, 2), [(lr, white)]) == math.inf
-    assert validate(linear({(0, 0): 1.004}, 2), [(lr, rounded)]) == math.inf
+    assert (
+        validate(linear({(0, 0): 2}, 2), [(lr, white)]) == 100
+    )  # no error; a mean has to be a number
+    assert validate(linear({(0, 0): 1.004}, 2), [(lr, rounded)]) == 100
     assert validate(linear({(0, 0): 1.02}, 2), [(lr, rounded)]) < 60
 
 
@@ -87,5 +88,10 @@ def test_validation_pictures_are_the_middles(tmp_path: Path) -> None:
     np.testing.assert_array_equal(lr, make_pair(hr, 3)[0])
     np.testing.assert_array_equal(small, picture[:18, :21])
     Image.new("RGB", (40, 2)).save(tmp_path / "c.png")
-    with pytest.raises(TrainingError, match=r"c\.png: 40 x 2 pixels are too few"):
+    with pytest.raises(TrainingError, match=r"c\.png: too small .* x3: 40 x 2, at least 12 x 12"):
         validation_pairs(tmp_path, 3)
+
+
+def test_the_smallest_picture_can_be_scored(tmp_path: Path) -> None:
+    Image.fromarray(waves(8, 8, 0)).save(tmp_path / "a.png")
+    assert 0 < validate(linear({(0, 0): 1}, 2), validation_pairs(tmp_path, 2)) < 100

@@ -79,8 +79,9 @@ def main() -> None:
             from wdsr.cli.app import run
 
             code, said = run(sys.argv[1:])
-        except KeyboardInterrupt:
-            pass
+        except KeyboardInterrupt as end:  # training, which ends in order, says by what
+            if end.args == (signal.SIGTERM,):
+                code, said = 143, "ended; nothing half-written is left"
         except BaseException:
             if ending.asked is None:
                 raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
@@ -76,6 +77,21 @@ def one_line(text: str) -> str:
     """
     line = " ".join(text.splitlines())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def sets_of(texts: Iterable[str]) -> dict[str, Path]:
+    """Name -> folder, of every NAME=FOLDER given to `--score`."""
+    sets: dict[str, Path] = {}
+    for text in texts:
+        name, found, folder = text.partition("=")
+        if not (name and found and folder):
+            raise UsageError(f"score must be NAME=FOLDER, not {text!r}")
+        if name in sets:
+            raise UsageError(
+                f"score has {name!r} twice: {sets[name]} and {folder}; name each set differently"
+            )
+        sets[name] = Path(folder)
+    return sets
 
 
 def row_progress() -> Progress:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wdsr.cli.common import need
-from wdsr.errors import TrainingError, UsageError
+from wdsr.cli.common import need, sets_of
+from wdsr.errors import TrainingError
 
 if TYPE_CHECKING:
     from wdsr.zoo import Model
 
 # What a card can be told about a run: fields of ModelCard.
-_FACTS = {"data", "licence", "notes", "scores", "softer", "training"}
+_FACTS: dict[str, type] = {
+    "data": str,
+    "licence": str,
+    "notes": str,
+    "scores": dict,
+    "softer": str,
+    "training": dict,
+}
 
 
 def export(
@@ -45,14 +53,8 @@ def export(
     need("torch", "lightning", "onnx")
     from wdsr.train.export import export_run
 
-    try:
-        known = json.loads(facts.read_text("utf-8")) if facts else {}
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"{facts}: cannot read these facts: {error}") from error
-    if not isinstance(known, dict) or not set(known) <= _FACTS:
-        wanted = ", ".join(sorted(_FACTS))
-        raise TrainingError(f"{facts}: must be a JSON object of {wanted}")
-    sets = dict(_name_and_folder(text) for text in score or [])
+    known = _read_facts(facts) if facts else {}
+    sets = sets_of(score or [])
     path = export_run(
         run,
         out,
@@ -66,19 +68,29 @@ def export(
     typer.echo(f"{path}: ready for `wdsr upscale -n {path} ...`")
 
 
-def _name_and_folder(text: str) -> tuple[str, Path]:
-    name, found, folder = text.partition("=")
-    if not (name and found and folder):
-        raise UsageError(f"score must be NAME=FOLDER, not {text!r}")
-    return name, Path(folder)
+def _read_facts(path: Path) -> dict[str, Any]:
+    """What the card is to be told. Raises TrainingError if a card cannot hold it."""
+    try:
+        known = json.loads(path.read_text("utf-8"))
+        json.dumps(known, allow_nan=False)  # Python reads NaN and Infinity, which are no JSON
+    except (OSError, ValueError, RecursionError) as error:
+        raise TrainingError(f"{path}: cannot read these facts: {error}") from error
+    if not isinstance(known, dict) or not set(known) <= set(_FACTS):
+        raise TrainingError(f"{path}: must be a JSON object of {', '.join(_FACTS)}")
+    for name, value in known.items():
+        if not isinstance(value, _FACTS[name]):
+            kind = "text" if _FACTS[name] is str else "a JSON object"
+            raise TrainingError(f"{path}: {name} must be {kind}, not {reprlib.repr(value)}")
+    return known
 
 
 def _scores(model: Model, sets: dict[str, Path]) -> dict[str, Any]:
-    """PSNR and SSIM by the classical protocol, for each set."""
+    """PSNR (at most 100 dB a picture) and SSIM by the classical protocol, for each set."""
     from statistics import fmean
 
     from wdsr import backends
     from wdsr import evaluate as protocol
+    from wdsr.train.validate import BEST
 
     if not sets:
         return {}
@@ -87,7 +99,7 @@ def _scores(model: Model, sets: dict[str, Path]) -> dict[str, Any]:
     for name, folder in sets.items():
         rows = list(protocol.evaluate(folder, model.card.scale, method))
         scores[name] = {
-            "psnr": round(fmean(row.psnr for row in rows), 3),
+            "psnr": round(fmean(min(row.psnr, BEST) for row in rows), 3),
             "ssim": round(fmean(row.ssim for row in rows), 4),
             "pictures": len(rows),
         }

@@ -29,6 +29,7 @@ def recipe_named(name: str) -> Recipe:
 
 def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
     """Raise TrainingError if folders hold no pictures, or none that suit the recipe."""
+    from wdsr.degrade import MARGIN
     from wdsr.train.pack import inspect, is_pack
     from wdsr.train.pictures import list_pictures
 
@@ -41,7 +42,22 @@ def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
             list_pictures(pictures)
     else:
         patch = max(stage.patch for stage in recipe.stages)
+        patch += 2 * MARGIN if recipe.degradation else 0
         inspect(folder, recipe.network.scale, lr=lr, patch=patch)
+
+
+def look_held_out(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
+    """Raise TrainingError if folders hold no pictures, or LR pictures that do not fit."""
+    from wdsr.train.pack import is_pack
+
+    if is_pack(folder):
+        raise UsageError(f"{folder} is a pack, which data takes: give valid a folder of pictures")
+    if recipe is not None:
+        from wdsr.train.pack import inspect
+
+        inspect(folder, recipe.network.scale, lr=lr)
+    else:
+        look(folder, lr, None)
 
 
 def check_writable(run: Path) -> None:
@@ -94,9 +110,11 @@ def weights(title: str | None, role: str) -> Any:
 
     role: what messages call them.
     """
+    from wdsr import zoo
+
     if title is None:
         return None
-    if Path(title).is_dir():
+    if Path(title).is_dir() and not zoo.is_shipped(zoo.split_title(title)[0]):
         from wdsr.train.warm import run_weights
 
         return run_weights(Path(title))

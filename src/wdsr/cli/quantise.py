@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from wdsr.errors import BackendError, UsageError
+from wdsr.cli.common import sets_of
+from wdsr.errors import BackendError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from wdsr.zoo import Model
@@ -41,7 +42,9 @@ def quantise(
     for package in ("nncf", "onnx", "onnxruntime"):
         if importlib.util.find_spec(package) is None:
             raise BackendError(f"quantising needs {package}: pip install 'wdsr[quantize]'")
-    sets = dict(_name_and_folder(text) for text in score)
+    sets = sets_of(score)
+    if not max_loss >= 0:  # nan is not
+        raise UsageError(f"max-loss must be at least 0, not {max_loss}")
 
     from rich.console import Console
 
@@ -74,13 +77,6 @@ def quantise(
         typer.echo(f"{target}: {len(int8.onnx) / 1000:.0f} KB; dB lost: {losses}")
 
 
-def _name_and_folder(text: str) -> tuple[str, Path]:
-    name, found, folder = text.partition("=")
-    if not (name and found and folder):
-        raise UsageError(f"score must be NAME=FOLDER, not {text!r}")
-    return name, Path(folder)
-
-
 def _enlarge(model: Model) -> Callable[[Any], Any]:
     """A model over an 8-bit picture, on the engine that the files are for."""
     import numpy as np
@@ -94,30 +90,41 @@ def _enlarge(model: Model) -> Callable[[Any], Any]:
 
 def _pairs(folders: Mapping[str, Path], scale: int) -> dict[str, list[Any]]:
     """(LR, HR) of every picture of each set, as the classical protocol makes them."""
-    from wdsr.train.pictures import list_pictures, make_pair, read_rgb
+    from wdsr.train.pictures import list_pictures, make_pair
 
     return {
-        name: [make_pair(_middle(read_rgb(path)), scale) for path in list_pictures(folder)]
+        name: [make_pair(_middle(path, scale), scale) for path in list_pictures(folder)]
         for name, folder in folders.items()
     }
 
 
-def _middle(hr: Any) -> Any:
+def _middle(path: Path, scale: int) -> Any:
     """At most SIDE pixels each way: whole pictures of the usual sets, a part of photographs."""
+    from wdsr.train.pictures import read_rgb
+
+    hr = read_rgb(path)
+    least = 11 + 2 * scale  # what `wdsr evaluate` wants of it too: SSIM's window and the border
+    least += -least % scale
+    if min(hr.shape[:2]) < least:
+        raise TrainingError(
+            f"{path}: too small to be scored at x{scale}: {hr.shape[1]} x {hr.shape[0]}, "
+            f"at least {least} x {least} wanted"
+        )
     top, left = (max(side - SIDE, 0) // 2 for side in hr.shape[:2])
     return hr[top : top + SIDE, left : left + SIDE]
 
 
 def _psnr(model: Model, pairs: Mapping[str, list[Any]]) -> dict[str, float]:
-    """Mean PSNR by the classical protocol, for each set."""
+    """Mean PSNR (at most 100 dB a picture) by the classical protocol, for each set."""
     from statistics import fmean
 
     from wdsr.metrics import psnr
+    from wdsr.train.validate import BEST
 
-    enlarge = _enlarge(model)
+    enlarge, shave = _enlarge(model), model.card.scale
     return {
         name: fmean(
-            psnr(enlarge(lr), hr, data_range=255, shave=model.card.scale, luma=True)
+            min(psnr(enlarge(lr), hr, data_range=255, shave=shave, luma=True), BEST)
             for lr, hr in rows
         )
         for name, rows in pairs.items()

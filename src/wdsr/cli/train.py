@@ -51,7 +51,6 @@ def train(
     threads: Annotated[int | None, typer.Option(help="Processor threads. [all]")] = None,
     precision: Annotated[str, typer.Option(help="auto, float32 or bf16.")] = "auto",
     devices: Annotated[int, typer.Option(help="GPUs, or processes on the CPU.")] = 1,
-    nodes: Annotated[int, typer.Option(help="Machines.")] = 1,
     workers: Annotated[int, typer.Option(help="Processes that cut patches; 0: none.")] = 0,
     validate_every: Annotated[
         int | None, typer.Option(help="Steps between validations. [2000, or a fifth of all]")
@@ -65,7 +64,6 @@ def train(
     for name, value, least in (
         ("threads", threads, 1),
         ("devices", devices, 1),
-        ("nodes", nodes, 1),
         ("workers", workers, 0),
         ("validate-every", validate_every, 1),
         ("log-every", log_every, 1),
@@ -76,16 +74,16 @@ def train(
             faults.add(UsageError(f"{name} must be at least {least}, not {value}"))
     if precision not in ("auto", "float32", "bf16"):
         faults.add(UsageError(f"precision must be auto, float32 or bf16, not {precision!r}"))
-    if lr is None and valid_lr is not None and valid is None:
+    if valid_lr is not None and valid is None:
         faults.add(UsageError("valid-lr goes with valid"))
     if threads is not None and threads > 0:
         os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it loads, just below
     from wdsr.train.checkpoint import held
     from wdsr.train.device import keep_memory
-    from wdsr.train.loop import check, resumable
     from wdsr.train.loop import train as run_training
     from wdsr.train.losses import weighted
     from wdsr.train.pictures import list_pictures
+    from wdsr.train.preflight import check, resumable
     from wdsr.train.recorder import Intervals
 
     changes: dict[str, Any] = {
@@ -104,7 +102,7 @@ def train(
         faults.watch(lambda folder=folder: list_pictures(folder))  # type: ignore[misc]
     faults.watch(lambda: materials.look(data, lr, chosen))
     if valid is not None:
-        faults.watch(lambda: materials.look(valid, valid_lr, None))
+        faults.watch(lambda: materials.look_held_out(valid, valid_lr, chosen))
     faults.watch(lambda: materials.check_writable(run))
     weights = teacher = None
     if chosen is None:
@@ -122,13 +120,17 @@ def train(
 
     rank = int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")))
     with bars(quiet=rank > 0) as shown:
+
+        def say(text: str) -> None:
+            shown.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
         source, held_out = materials.pictures(
             chosen, data, lr, valid, valid_lr, cache or run.parent / "cache", shown
         )
-        check(chosen, source, devices * nodes, pretrained)
+        check(chosen, source, devices, pretrained)
         keep_memory()
         for remark in chosen.remarks():
-            shown.console.print(remark, highlight=False, soft_wrap=True)
+            say(remark)
         task = shown.add_task("training", total=chosen.total, text="")
 
         def report(progress: Any) -> None:
@@ -140,7 +142,7 @@ def train(
             shown.update(task, completed=progress.step, text=text)
             if progress.psnr is not None or not shown.console.is_terminal:
                 score = f"  PSNR {progress.psnr:.3f} dB" if progress.psnr is not None else ""
-                shown.console.print(f"step {progress.step}: {text}{score}", highlight=False)
+                say(f"step {progress.step}: {text}{score}")
 
         try:
             with held(run) if rank == 0 else nullcontext():
@@ -154,7 +156,6 @@ def train(
                     pretrained=pretrained,
                     precision=precision,  # type: ignore[arg-type]
                     devices=devices,
-                    nodes=nodes,
                     workers=workers,
                     max_minutes=max_minutes,
                     intervals=Intervals(
@@ -163,11 +164,13 @@ def train(
                         save_minutes,
                     ),
                     report=report,
-                    notice=lambda text: shown.console.print(text, highlight=False, soft_wrap=True),
+                    notice=say,
                 )
         except KeyboardInterrupt:
-            shown.console.print(f"{run}: stopped; the same command goes on", highlight=False)
+            say(f"{run}: stopped; the same command goes on")
             raise
+        except MemoryError as error:
+            raise TrainingError("out of memory: take a smaller batch or patch") from error
     if rank == 0:
         typer.echo(f"{run}: checkpoint and logs are there; `wdsr export {run}` makes a model file")
 

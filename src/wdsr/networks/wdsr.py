@@ -54,9 +54,10 @@ class WDSRConfig:
             channels=(self.channels >= 1, "at least 1"),
             filters=(self.filters >= 1, "at least 1"),
             blocks=(self.blocks >= 0, "at least 0"),
-            expansion=(self.expansion >= 1, "at least 1"),
+            expansion=(1 <= self.expansion < math.inf, "at least 1"),
             linear_ratio=(self.block != "b" or low_rank >= 1, "1 / filters or more"),
-            residual_scale=(gain is None or gain > 0, "above 0"),
+            residual_scale=(gain is None or 0 < gain < math.inf, "above 0"),
+            mean=(math.isfinite(self.mean), "finite"),
         )
 
     @property

@@ -23,11 +23,11 @@ import torch
 from lightning.fabric import Fabric
 
 from wdsr.errors import TrainingError
-from wdsr.files import write_atomically
 from wdsr.metrics import ssim
 from wdsr.networks import Network
 from wdsr.networks.discriminator import Verdict, build_discriminator
 from wdsr.train.gan import GAMES, feature_matching
+from wdsr.train.journal import rewind_table
 from wdsr.train.losses import weighted
 from wdsr.train.recipe import Recipe
 from wdsr.train.trainee import Trainee, averaged
@@ -95,6 +95,11 @@ class Duel:
         """Of the player that is worse off, see `Stepper.in_a_row`."""
         mine, other = self._learner.in_a_row, self.opponent.in_a_row
         return other if other > mine else mine
+
+    def forgive(self) -> None:
+        """Count both anew."""
+        self._learner.in_a_row.zero_()
+        self.opponent.in_a_row.zero_()
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold beside the learner's state."""
@@ -166,7 +171,7 @@ class _Watch:
     def follow(self, step: int, values: Mapping[str, torch.Tensor]) -> None:
         """Add the values of a step, without waiting for the device."""
         if step != self._next:  # begun, resumed or rolled back
-            self._trim(step)
+            rewind_table(self._path, COLUMNS, step)
             self._sums, self._count = {}, 0
         for name, value in values.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
@@ -200,14 +205,6 @@ class _Watch:
             if new:
                 writer.writerow(COLUMNS)
             writer.writerow([row[name] for name in COLUMNS])
-
-    def _trim(self, step: int) -> None:
-        """Drop rows past the step, which will be written again, and a torn last one."""
-        if self._path.exists():
-            lines = self._path.read_bytes().splitlines(keepends=True)
-            rows = [row for row in lines[1:] if row.endswith(b"\n")]
-            kept = [row for row in rows if int(row.split(b",")[0]) <= step]
-            write_atomically(self._path, b"".join(lines[:1] + kept))
 
 
 def _pixels(image: torch.Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:

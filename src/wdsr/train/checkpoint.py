@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ import torch
 from filelock import FileLock, Timeout  # comes with torch
 
 from wdsr.errors import TrainingError
-from wdsr.files import write_atomically
+from wdsr.files import clean_leftovers, write_atomically
 
 State = dict[str, Any]
 KEPT = 2
@@ -36,7 +35,6 @@ def save(run: Path, state: State, *, trunk: bool = False) -> Path:
     path = run / f"{'trunk' if trunk else 'step'}-{state['step']:08d}-{_digest(content)}.ckpt"
     try:
         write_atomically(path, content)
-        _sync(run)
     except OSError as error:
         raise TrainingError(
             f"{path}: cannot write this checkpoint ({error.strerror}); older ones are unharmed"
@@ -94,6 +92,7 @@ def held(run: Path, patience: float = 10) -> Iterator[None]:
     except NotImplementedError:
         pass  # what filelock says of a file system without locks: there, nobody is kept out
     try:
+        clean_leftovers(run)  # of a process that was killed while it wrote
         yield
     finally:
         lock.release()
@@ -129,13 +128,18 @@ def _step(path: Path) -> int:
 
 
 def _read(path: Path) -> State | None:
-    """None if damaged."""
+    """None if damaged. Raises TrainingError if it cannot be read: it may be whole."""
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
         digest = path.stem.split("-")[2:]  # none in files of the first version
         if digest and digest[0] != _digest(content):
             return None
         state: State = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception:  # torch raises many kinds for a damaged file
         return None
     return state
@@ -143,13 +147,3 @@ def _read(path: Path) -> State | None:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _sync(folder: Path) -> None:
-    """Bring a rename to the disk, where the system lets a folder be synced."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

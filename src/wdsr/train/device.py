@@ -22,11 +22,12 @@ from wdsr.processor import processor
 Precision = Literal["auto", "float32", "bf16"]
 
 
-def launch(devices: int, nodes: int, precision: Precision) -> Fabric:
-    """Fabric over `devices` processes on each of `nodes` machines, begun.
+def launch(devices: int, precision: Precision) -> Fabric:
+    """Fabric over `devices` processes, begun.
 
-    Under torchrun the processes are there already, as many as torchrun says.
+    Under torchrun the processes are there already, as many on as many machines as it says.
     """
+    nodes = 1
     if "TORCHELASTIC_RUN_ID" in os.environ:
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
         nodes = int(os.environ["WORLD_SIZE"]) // devices

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,10 +22,11 @@ from onnx import helper
 from wdsr import networks, zoo
 from wdsr.blend import mean_sizes
 from wdsr.card import METADATA_KEY, ModelCard
-from wdsr.errors import ModelError, TrainingError, WdsrError
+from wdsr.errors import ModelError, TrainingError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train import checkpoint, fields
+from wdsr.train.journal import origin
 from wdsr.train.parity import check_parity
 from wdsr.train.recipe import Recipe
 from wdsr.train.validate import validation_pairs
@@ -125,7 +127,7 @@ def export_run(
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
     if state.get("reference") and recipe.start is not None:
         facts = {**_pixel_model(recipe, state["reference"]), **facts}
-    facts = {**_inherited(recipe.start), **facts}
+    facts = {**_inherited(origin(str(run))), **facts}
     card = card_of(_without_scale(name, recipe.network.scale), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
     model = Model(card, onnx_bytes, card.title)
@@ -183,19 +185,11 @@ def card_of(
     )
 
 
-def _inherited(start: str | None) -> dict[str, str]:
+def _inherited(start: Mapping[str, str]) -> dict[str, str]:
     """The licence of the model that training began from: what was made of it is bound by it."""
-    if start is None:
+    if not start.get("licence"):
         return {}
-    name, scale = zoo.split_title(start)
-    try:
-        model = zoo.read_model(Path(start)) if scale is None else zoo.find(name, scale)
-    except WdsrError:  # a run folder, or a file that is gone
-        return {}
-    licence = model.card.licence
-    if not licence:
-        return {}
-    return {"licence": f"{licence} (of {model.card.title}, from which training began)"}
+    return {"licence": f"{start['licence']} (of {start['title']}, from which training began)"}
 
 
 def _pixel_model(recipe: Recipe, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -251,7 +245,19 @@ def _history(run: Path) -> dict[str, Any]:
         again = "run the same training command once more, which writes it anew"
         raise TrainingError(f"{run / 'run.json'}: cannot be read ({error}); {again}") from error
     facts.pop("recipe", None)
-    with (run / "log.csv").open(newline="") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["psnr"]]
-    facts["validation"] = {row["step"]: round(float(row["psnr"]), 3) for row in rows}
+    facts["validation"] = _validations(run / "log.csv")
     return facts
+
+
+def _validations(log: Path) -> dict[str, float]:
+    """Step -> PSNR in dB, of the rows that can be read; a run stopped early has no log yet."""
+    found = {}
+    lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
+    for row in csv.DictReader(lines):
+        try:
+            step, score = int(row["step"]), float(row["psnr"])
+        except (KeyError, TypeError, ValueError):  # nothing was scored there, or it is torn
+            continue
+        if math.isfinite(score):  # older versions noted infinity, for which JSON has no word
+            found[str(step)] = round(score, 3)
+    return found

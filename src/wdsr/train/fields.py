@@ -46,6 +46,8 @@ def _fits(value: object, hint: Any) -> bool:
         return value in arguments
     if isinstance(value, bool):  # which Python counts as an int
         return hint is bool
+    if isinstance(value, int) and abs(value) >= 2**63:  # TOML's largest; a float may not hold it
+        return False
     return isinstance(value, (int, float) if hint is float else hint)
 
 

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from wdsr import zoo
+from wdsr.errors import WdsrError
 from wdsr.files import write_atomically
 from wdsr.networks import Network
 from wdsr.train import fields
@@ -103,19 +105,36 @@ class Journal:
             return next(csv.reader(stream), COLUMNS)
 
     def rewind(self, step: int) -> float:
-        """Drop rows past the step, which will be written again, and a torn last one.
+        """Drop rows past the step, which will be written again.
 
         Returns the minutes trained until then.
         """
-        if not self._log.exists():
-            return 0.0
-        lines = self._log.read_bytes().splitlines(keepends=True)
-        rows = [row for row in lines[1:] if row.endswith(b"\n")]
-        kept = [row for row in rows if int(row.split(b",")[0]) <= step]
-        write_atomically(self._log, b"".join(lines[:1] + kept))
+        kept = rewind_table(self._log, COLUMNS, step)
         column = COLUMNS.index("minutes")
-        last = kept[-1].decode().strip().split(",") if kept else []
-        return float(last[column]) if len(last) > column else 0.0
+        last = kept[-1].decode("ascii", "replace").strip().split(",") if kept else []
+        try:
+            return float(last[column])
+        except (IndexError, ValueError):
+            return 0.0
+
+
+def rewind_table(path: Path, columns: list[str], step: int) -> list[bytes]:
+    """Drop the rows of a CSV file past a step, and whatever is torn: a log must not stop a run.
+
+    columns: as they are now, "step" first; an older version knew some of them.
+    Returns the rows that are left.
+    """
+    if not path.exists():
+        return []
+    head, *rows = path.read_bytes().splitlines(keepends=True) or [b""]
+    named = head.decode("ascii", "replace").strip().split(",")
+    if not head.endswith(b"\n") or named[0] != "step" or not set(named) <= set(columns):
+        path.unlink()  # begun anew by the next row
+        return []
+    rows = [row for row in rows if row.endswith(b"\n") and row.split(b",")[0].isdigit()]
+    kept = [row for row in rows if int(row.split(b",")[0]) <= step]
+    write_atomically(path, b"".join([head, *kept]))
+    return kept
 
 
 def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any], step: int = 0) -> list[str]:
@@ -125,6 +144,7 @@ def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any], step: int = 0)
     then: such a run is not promised to the bit. `run.json` keeps what it was, under `until`.
     """
     recipe.write(run / "recipe.toml")
+    before = _described(run)
     everything = {
         "recipe": fields.for_json(recipe.to_dict()),
         **{name: _version(name) for name in ("wdsr", "torch", "lightning", "numpy", "pillow")},
@@ -132,7 +152,11 @@ def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any], step: int = 0)
         "machine": machine(),
         **facts,
     }
-    earlier = _described(run) if step else {}
+    if recipe.start is not None:
+        noted = before.get("start")  # a run goes on also when what it began from is gone
+        if began := (noted if step else None) or origin(recipe.start) or noted:
+            everything["start"] = began
+    earlier = before if step else {}
     unlike = {
         name: earlier[name]
         for name in everything
@@ -144,13 +168,37 @@ def describe(run: Path, recipe: Recipe, facts: Mapping[str, Any], step: int = 0)
     return list(unlike)
 
 
+def origin(start: str) -> dict[str, str]:
+    """Title and licence of the model that training began from: its offspring is bound by it.
+
+    If that is a run, of what the run itself began from, as it says. Nothing if unknown.
+    """
+    for _ in range(99):  # runs that began from runs; no more, as two may name each other
+        if not Path(start).is_dir():
+            break
+        facts = _described(Path(start))
+        noted, recipe = facts.get("start"), facts.get("recipe")
+        if isinstance(noted, dict) and {"title", "licence"} <= set(noted):
+            return noted
+        earlier = recipe.get("start") if isinstance(recipe, dict) else None
+        if not isinstance(earlier, str):
+            return {}
+        start = earlier
+    name, scale = zoo.split_title(start)
+    try:
+        card = (zoo.read_model(Path(start)) if scale is None else zoo.find(name, scale)).card
+    except WdsrError:  # a file that is gone
+        return {}
+    return {"title": card.title, "licence": card.licence}
+
+
 def _described(run: Path) -> dict[str, Any]:
     """What `run.json` says, nothing if it is lost."""
     try:
         facts: dict[str, Any] = json.loads((run / "run.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return facts
+    return facts if isinstance(facts, dict) else {}
 
 
 def machine() -> str:

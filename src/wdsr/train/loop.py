@@ -10,7 +10,7 @@ import torch
 from lightning.fabric import Fabric
 
 from wdsr import networks
-from wdsr.errors import TrainingError, UsageError
+from wdsr.errors import TrainingError
 from wdsr.networks import Network
 from wdsr.train import checkpoint
 from wdsr.train.adversarial import Duel
@@ -18,7 +18,7 @@ from wdsr.train.data import Source
 from wdsr.train.device import Precision, keep_base, launch, quicken, uses_bf16
 from wdsr.train.feed import feed
 from wdsr.train.journal import Journal, Progress, describe
-from wdsr.train.losses import weighted
+from wdsr.train.preflight import Notice, check, resumable
 from wdsr.train.recipe import Recipe
 from wdsr.train.recorder import Intervals, Recorder
 from wdsr.train.step import Stepper
@@ -29,8 +29,6 @@ from wdsr.train.warm import warm_start
 
 PATIENCE = 5  # steps in a row that are not finite before the run is rolled back
 ATTEMPTS = 5  # roll-backs, each to half the rate, before it is given up
-
-Notice = Callable[[str], None]
 
 
 def train(
@@ -44,7 +42,6 @@ def train(
     pretrained: Path | None = None,
     precision: Precision = "auto",
     devices: int = 1,
-    nodes: int = 1,
     workers: int = 0,
     max_minutes: float | None = None,
     intervals: Intervals = Intervals(),  # noqa: B008  (frozen)
@@ -61,7 +58,7 @@ def train(
         convolutions) keep their initialisation.
     teacher: the network whose output `distillation` imitates.
     pretrained: folder of the weights that perceptual losses need; None: torch's cache.
-    devices, nodes: processes on a machine, and machines; each takes its share of the batch.
+    devices: processes, each with its share of the batch; torchrun's number goes before it.
     workers: processes that cut patches; 0: this one does.
     max_minutes: stop cleanly, with a checkpoint, after so long. Ctrl-C does so too,
         and then raises KeyboardInterrupt.
@@ -75,13 +72,15 @@ def train(
     training diverges or another process is lost. Whatever ends it leaves a
     checkpoint of whole steps, and none that is not finite.
     """
-    check(recipe, source, devices * nodes, pretrained)
-    fabric = launch(devices, nodes, precision)
+    check(recipe, source, devices, pretrained)
+    fabric = launch(devices, precision)
     check(recipe, source, fabric.world_size, pretrained)  # torchrun may have begun other numbers
     first = fabric.is_global_zero  # the only process to touch the run folder
     fabric.seed_everything(recipe.seed, verbose=False)
     bare = networks.build(recipe.network)
     fresh = [] if start is None else warm_start(bare, start)  # layers that nothing fitted
+    if not checkpoint.is_finite(bare.state_dict()):
+        raise TrainingError("start: its weights hold numbers that are not finite; give another")
     quicken(bare)
     keep_base(bare)
     learner = Trainee(
@@ -111,11 +110,14 @@ def train(
     def judged() -> Network:
         return average().to(fabric.device)
 
+    def state() -> checkpoint.State:
+        return {**learner.state(), **stepper.state()}
+
     def save(*, trunk: bool = False) -> None:
-        if first and checkpoint.is_finite(state := {**learner.state(), **stepper.state()}):
+        if first and checkpoint.is_finite(learnt := state()):
             best = recorder.best if recorder else None
             facts = {"step": step, "best": best, "halvings": halvings, "recipe": recipe.to_dict()}
-            checkpoint.save(run, {**facts, **state}, trunk=trunk)
+            checkpoint.save(run, {**facts, **learnt}, trunk=trunk)
 
     saved = fabric.broadcast(resumable(run, recipe, notice) if first else None)
     if saved is not None:
@@ -129,6 +131,7 @@ def train(
         facts = {
             "bf16": uses_bf16(precision),
             "processes": fabric.world_size,
+            "threads": torch.get_num_threads(),
             "pictures": source.digest,
         }
         due = step < recipe.total or not (run / "run.json").exists()  # or it was lost
@@ -176,7 +179,9 @@ def train(
                     stopped = _any(fabric, stopping.asked)
                     if stopped or stepper.in_a_row >= PATIENCE:
                         break
-                if stepper.in_a_row >= PATIENCE:
+                # A finite step may lead to weights that are not, and no other follows the last.
+                lost = step == recipe.total and not checkpoint.is_finite(state())
+                if lost or stepper.in_a_row >= PATIENCE:
                     saved = fabric.broadcast(checkpoint.newest(run) if first else None)
                     assert saved is not None  # one was saved before the first step
                     halvings += 1
@@ -186,10 +191,12 @@ def train(
                             f"{ATTEMPTS} times; lower learning_rate or raise warmup"
                         )
                     notice(f"step {step}: not finite; back to step {saved['step']}, half the rate")
+                    whole = False
                     step = saved["step"]
                     learner.load(saved)
                     stepper.load(saved)
-                    stepper.in_a_row.zero_()  # the new rate has its own patience
+                    stepper.forgive()  # the new rate has its own patience
+                    whole = True
                     if recorder:
                         recorder.rewind(step)
     except RuntimeError as error:
@@ -202,58 +209,10 @@ def train(
         if fabric.world_size > 1:
             torch.distributed.destroy_process_group()
     if stopping.interrupted:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(stopping.interrupted)
     if stopped and first and validation:
         notice(f"stopped at step {step}: PSNR {validate(judged(), validation):.3f} dB")
     return average()
-
-
-def check(recipe: Recipe, source: Source, processes: int, pretrained: Path | None = None) -> None:
-    """Raise UsageError or TrainingError, with all that makes this training impossible."""
-    network = recipe.network
-    problems = []
-    if network.scale != source.scale:
-        problems.append(f"the recipe is for x{network.scale}, the pictures for x{source.scale}")
-    if network.channels != 3:
-        problems.append(f"pictures have 3 channels, the network {network.channels}")
-    for batch in sorted({stage.batch for stage in recipe.stages}):
-        if batch % processes:
-            problems.append(f"a batch of {batch} cannot be shared evenly by {processes} processes")
-    if recipe.adversary is not None and processes > 1:
-        problems.append("training against a discriminator takes one process: leave out devices")
-    if recipe.adversary is not None and recipe.teacher is not None:
-        problems.append("a recipe has an adversary or a teacher, not both")
-    if problems:
-        raise UsageError("; ".join(problems))
-    source.check(max(stage.patch for stage in recipe.stages))
-    for stage in recipe.stages:
-        weighted(stage.losses, pretrained)  # a classifier's weights may be missing
-
-
-def resumable(
-    run: Path, recipe: Recipe, notice: Notice = lambda text: None
-) -> checkpoint.State | None:
-    """The checkpoint of a run folder to go on from, None if it has none.
-
-    A run may be extended: by a recipe that would have done the same until the
-    newest checkpoint, or until the one kept from before the cooldown.
-    Raises TrainingError if it is another recipe's.
-    """
-    done = None
-    for number, state in enumerate(checkpoint.whole(run, notice)):
-        done = Recipe.from_dict(state["recipe"])
-        if done == recipe or (state["step"] and done.agrees(recipe, state["step"])):
-            if number:
-                notice(f"the run is extended from step {state['step']}, before its cooldown")
-            return state
-    if done is not None:
-        unlike = recipe.differences(done)
-        hint = "; more steps later: with schedule constant" if unlike == ["steps"] else ""
-        raise TrainingError(
-            f"{run}: holds a run of another recipe ({', '.join(unlike)}); use another run "
-            f"folder{hint}"
-        )
-    return None
 
 
 def _any(fabric: Fabric, asked: bool) -> bool:
@@ -270,6 +229,8 @@ def _explained(error: RuntimeError, fabric: Fabric, run: Path) -> Exception:
         return TrainingError(
             f"a worker process has ended ({error}); run again, with less --workers"
         )
+    if isinstance(error, torch.OutOfMemoryError) or "t allocate memory" in str(error):
+        return TrainingError("out of memory: take a smaller batch or patch")
     if fabric.world_size > 1:
         return TrainingError(
             f"process {fabric.global_rank} lost another one ({str(error).splitlines()[0]}); "

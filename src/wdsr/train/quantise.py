@@ -36,6 +36,7 @@ from wdsr.errors import TrainingError
 from wdsr.train.export import with_card
 from wdsr.train.pictures import list_pictures, make_pair, read_rgb
 from wdsr.train.smooth import keep_slopes
+from wdsr.train.validate import BEST
 from wdsr.zoo import Model
 
 Image = NDArray[np.uint8]
@@ -65,7 +66,7 @@ class Price:
     def meets(self, most: float) -> bool:
         """At most `most` dB lost on every set; black and white kept; flats within a level."""
         held = self.flats[0] == self.flats[255] == 0 and max(self.flats) <= 1
-        return held and max(self.loss.values(), default=0) <= most
+        return held and all(loss <= most for loss in self.loss.values())
 
 
 def quantise(
@@ -85,9 +86,11 @@ def quantise(
     max_loss: dB, on every set.
     report: told one line after each attempt.
 
-    Raises TrainingError for a model that is no float32 ONNX file and if no
-    attempt meets the bar.
+    Raises TrainingError for a model that is no float32 ONNX file, for pictures too
+    small to calibrate on, and if no attempt meets the bar.
     """
+    if not model.onnx:
+        raise TrainingError(f"{model.source}: only .onnx files become int8; give that of the model")
     if model.card.quantised:
         raise TrainingError(f"{model.source}: is quantised already; give the float32 file")
     patches = calibration_patches(data, model.card)
@@ -144,7 +147,10 @@ def measure(
     enlarge: Callable[[Model], Enlarge],
     score: Callable[[Model], Mapping[str, float]],
 ) -> Price:
-    """What a quantised model loses against scores `before`, on flats and along ramps."""
+    """What a quantised model loses against scores `before`, on flats and along ramps.
+
+    A score counts for 100 dB at most: infinities have no difference.
+    """
     run = enlarge(model)
     flats = []
     for level in range(256):
@@ -156,7 +162,9 @@ def measure(
         steps = np.diff(run(ramp(slope))[:, ends:-ends].astype(int), axis=1)
         falls.append(float((steps < 0).mean()))
     after = score(model)
-    loss = {name: round(psnr - after[name], 3) for name, psnr in before.items()}
+    loss = {
+        name: round(min(psnr, BEST) - min(after[name], BEST), 3) for name, psnr in before.items()
+    }
     return Price(loss, tuple(flats), round(max(falls), 4))
 
 
@@ -167,13 +175,23 @@ def ramp(slope: float) -> Image:
 
 
 def calibration_patches(folder: Path, card: ModelCard) -> list[Image]:
-    """LR patches from all over a folder of HR pictures: the same ones at each call."""
+    """LR patches from all over a folder of HR pictures: the same ones at each call.
+
+    Raises TrainingError for a picture in which the network sees the border everywhere.
+    """
     files, side = list_pictures(folder), SIDE * card.scale
+    least = min(SIDE, 2 * card.halo + 1) * card.scale
     chosen = files[:: max(len(files) // PATCHES, 1)]
     rng = np.random.Generator(np.random.Philox(0))
     patches: list[Image] = []
     for index in range(PATCHES):
-        hr = read_rgb(chosen[index % len(chosen)])
+        path = chosen[index % len(chosen)]
+        hr = read_rgb(path)
+        if min(hr.shape[:2]) < least:
+            raise TrainingError(
+                f"{path}: too small to calibrate x{card.scale} on: {hr.shape[1]} x {hr.shape[0]}, "
+                f"at least {least} x {least} wanted"
+            )
         top, left = (int(rng.integers(max(n - side, 0) + 1)) for n in hr.shape[:2])
         patches.append(make_pair(hr[top : top + side, left : left + side], card.scale)[0])
     return patches

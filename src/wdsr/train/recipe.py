@@ -195,8 +195,9 @@ class Recipe(Stage):
         if any(getattr(self, name) != getattr(other, name) for name in lasting):
             return False
         # Settings change only between stages, rates smoothly: a thousand samples tell.
-        sample = {*range(0, steps, max(steps // 1000, 1)), *range(max(steps - 2, 0), steps)}
-        return all(self._does(step) == other._does(step) for step in sample)
+        sample = {*range(0, steps, max(steps // 1000, 1)), *self._turns(), *other._turns()}
+        sample |= {steps - 2, steps - 1}
+        return all(self._does(s) == other._does(s) for s in sample if 0 <= s < steps)
 
     def differences(self, other: Recipe) -> list[str]:
         """The names of the settings that differ, e.g. `patch` and `network.blocks`."""
@@ -212,6 +213,11 @@ class Recipe(Stage):
             else:
                 names.append(name)
         return names
+
+    def _turns(self) -> list[int]:
+        """The first step of each stage, and the last of the one before."""
+        begins = itertools.accumulate((stage.steps for stage in self.stages), initial=0)
+        return [step for begin in begins for step in (begin - 1, begin)]
 
     def _does(self, step: int) -> tuple[object, ...]:
         stage, _ = self.stage_at(step)
@@ -277,8 +283,9 @@ class Recipe(Stage):
     def read(cls, path: Path) -> Recipe:
         """From a TOML file with the field names above; `[network]` holds the network's."""
         try:
-            return cls.from_dict(tomllib.loads(path.read_text("utf-8")))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            text = path.read_text("utf-8-sig")  # some editors begin a file with a mark
+            return cls.from_dict(tomllib.loads(text))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TrainingError(f"{path}: cannot read the recipe: {error}") from error
 
     def write(self, path: Path) -> None:

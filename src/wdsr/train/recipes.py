@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import Any, Literal
 
@@ -178,8 +177,3 @@ def _named() -> dict[str, Recipe]:
 
 
 RECIPES = _named()
-
-
-def find(name: str) -> Recipe | None:
-    """A named recipe, as a copy of its own."""
-    return dataclasses.replace(RECIPES[name]) if name in RECIPES else None

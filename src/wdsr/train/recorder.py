@@ -53,7 +53,10 @@ class Recorder:
         judge = bool(self._validation) and (last or step % self._intervals.validate == 0)
         if not (last or judge or step % self._intervals.log == 0):
             return
-        mean = float(torch.stack(self._losses).mean())  # waits for the device: time is true now
+        losses = torch.stack(self._losses)
+        if (finite := losses.isfinite()).any():  # the others are counted as skipped
+            losses = losses[finite]
+        mean = float(losses.mean())  # waits for the device: time is true now
         pace = len(self._losses) / (time.monotonic() - self._last)
         score = None
         if judge:

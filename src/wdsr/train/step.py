@@ -42,6 +42,10 @@ class Stepper:
         """Steps that were not finite since the last good one: a scalar."""
         return self._learner.in_a_row
 
+    def forgive(self) -> None:
+        """Count anew."""
+        self._learner.in_a_row.zero_()
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint has to hold beside the learner's state."""
         return {}

@@ -21,12 +21,12 @@ class Stopping:
     def __init__(self, max_minutes: float | None) -> None:
         self._end = None if max_minutes is None else time.monotonic() + max_minutes * 60
         self._before: dict[int, Any] = {}
-        self.interrupted = False
+        self.interrupted = 0  # the number of the signal
 
     @property
     def asked(self) -> bool:
         """Whether to end now."""
-        return self.interrupted or (self._end is not None and time.monotonic() > self._end)
+        return bool(self.interrupted) or (self._end is not None and time.monotonic() > self._end)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -44,5 +44,5 @@ class Stopping:
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
+            raise KeyboardInterrupt(number)
+        self.interrupted = number

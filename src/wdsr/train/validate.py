@@ -14,6 +14,7 @@ from wdsr.train.data import Degrade, stream
 from wdsr.train.pictures import Pixels, fits, list_pictures, make_pair, match, read_rgb
 
 Pair = tuple[Pixels, Pixels]
+BEST = 100.0  # dB, of a picture without an error, as a blank page: the mean stays a number
 
 
 def validation_pairs(
@@ -47,8 +48,12 @@ def validation_pairs(
 
 def _pair(path: Path, partner: Path | None, scale: int, side: int) -> Pair:
     hr = read_rgb(path)
-    if min(hr.shape[:2]) < scale:
-        raise TrainingError(f"{path}: {hr.shape[1]} x {hr.shape[0]} pixels are too few")
+    least = 4 * scale  # of which the protocol shaves half
+    if min(hr.shape[:2]) < least:
+        raise TrainingError(
+            f"{path}: too small to be scored at x{scale}: {hr.shape[1]} x {hr.shape[0]}, "
+            f"at least {least} x {least} wanted"
+        )
     top, left = max(hr.shape[0] - side, 0) // 2, max(hr.shape[1] - side, 0) // 2
     if partner is None:
         return make_pair(hr[top : top + side, left : left + side], scale)
@@ -63,12 +68,15 @@ def _pair(path: Path, partner: Path | None, scale: int, side: int) -> Pair:
 
 
 def validate(network: Network, pairs: list[Pair]) -> float:
-    """Mean Y-PSNR in dB by the classical protocol, float32, symmetric border."""
+    """Mean Y-PSNR in dB by the classical protocol, float32, symmetric border.
+
+    A picture counts for 100 dB at most.
+    """
     scale = network.config.scale
     scores = [
         psnr(enlarge(network, lr), hr, data_range=255, shave=scale, luma=True) for lr, hr in pairs
     ]
-    return float(np.mean(scores))
+    return float(np.minimum(scores, BEST).mean())
 
 
 def enlarge(network: Network, lr: Pixels) -> Pixels:
