@@ -39,7 +39,7 @@ from wdsr.train.validate import validation_pairs
 
 RECORDS = Path(__file__).parent / "records"
 SCALE = 2  # as in the paper's tables
-RATES = (1e-3, 3e-3, 1e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def blocks() -> Iterator[Trial]:
 
 
 def norms() -> Iterator[Trial]:
-    """(b) Weight norm against batch norm against none, each at its best of three rates."""
+    """(b) Weight norm against batch norm against none, each at its best of four rates."""
     config: dict[str, Any] = {"block": "a", "blocks": 5, "scale": SCALE, "expansion": 4}
     for rate in RATES:
         yield Trial(rate, "weight norm", WDSRConfig(**config, filters=16), rate)

@@ -15,7 +15,7 @@ from wdsr.train.recipe import Recipe
 def _ours(scale: int) -> dict[str, Recipe]:
     b = Recipe(
         network=WDSRConfig(block="b", blocks=8, scale=scale),
-        learning_rate=3e-3,  # the best of those tried: benchmarks/records/claim-norms-*
+        learning_rate=3e-3,  # more pays in short runs only: benchmarks/records/claim-norms-*
         candidates=4,  # most photographs are mostly sky and blur
     )
     a = Recipe(network=WDSRConfig(block="a", blocks=16, expansion=4, scale=scale))
