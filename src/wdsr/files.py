@@ -177,10 +177,10 @@ def write_atomically(
     Raises ExistsError if the file is there and may not be replaced, OSError as
     the system does; no temporary file is left behind.
     """
-    part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.wdsr-part")
+    part = part_of(path)
     try:
         with part.open("xb") as stream:
-            _claim(stream.fileno())
+            claim(stream.fileno())
             if callable(content):
                 content(part)
             else:
@@ -225,8 +225,13 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def part_of(path: Path) -> Path:
+    """A hidden file of its own beside `path`, to be claimed, written and renamed to it."""
+    return path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.wdsr-part")
+
+
 def clean_leftovers(folder: Path) -> list[Path]:
-    """Remove what `write_atomically` left when it was killed; whatever is being written stays.
+    """Remove the parts that a killed process left; whatever is being written stays.
 
     Returns what was removed. A folder that cannot be read or written is left as it is.
     """
@@ -247,19 +252,23 @@ def _leftovers(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _claim(descriptor: int) -> None:
-    """Lock a file that is being written: the system unlocks it when its writer ends or dies."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def claim(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed, or its writer ends or dies. False: another has it.
+
+    None if that cannot be known: a system or a file system without locks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def _is_claimed(descriptor: int) -> bool:
-    state = os.fstat(descriptor)
-    if fcntl is None or time.time() - state.st_mtime < _CLAIM_SECONDS:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # its writer lives, or the file system has no locks to tell
-        return True
-    return False
+    """Whether its writer may live."""
+    young = time.time() - os.fstat(descriptor).st_mtime < _CLAIM_SECONDS
+    return young or not claim(descriptor)

@@ -122,7 +122,7 @@ STEPS = [
     ("os:link", 2),
     ("path:unlink", 2),
     ("path:open", 4),
-    ("files:_claim", 2),
+    ("files:claim", 2),
     ("manifest:note", 2),
     ("manifest:_keep", 13),
     ("folders:sync_folder", 1),

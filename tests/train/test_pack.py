@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 from tests.train.helpers import Pixels, waves
 
+from wdsr.files import claim, part_of
 from wdsr.train import pack as packing
 from wdsr.train.data import Pairs
-from wdsr.train.locks import lock
 from wdsr.train.pack import pack
 
 
@@ -52,25 +52,25 @@ def test_no_more_pixels_are_decoded_at_once_than_allowed(
 
 def test_what_a_killed_packing_left_is_deleted(pictures: Path, tmp_path: Path) -> None:
     folder = pack(pictures, tmp_path / "cache", 4)
-    left, young, written = (folder / f"hr.bin.{pid}.part" for pid in (1, 2, 3))
+    left, young, written = (part_of(folder / "hr.bin") for _ in range(3))
     with written.open("wb") as stream:  # by another process
-        assert lock(stream)
+        assert claim(stream.fileno())
         for part in (left, young, written):
             part.write_bytes(b"pixels")
         for part in (left, written):
             os.utime(part, (1, 1))
         pack(pictures, tmp_path / "cache", 2)
-    assert set(folder.glob("*.part")) == {young, written}
+    assert set(folder.glob(".*-part")) == {young, written}
 
 
 def test_files_that_are_being_written_are_locked(pictures: Path, tmp_path: Path) -> None:
     seen: set[str] = set()
 
     def progress(done: int, total: int) -> None:
-        for part in (tmp_path / "cache").rglob("*.part"):
-            with part.open("r+b") as stream:
-                assert lock(stream) is False
-            seen.add(part.name.rpartition(f".{os.getpid()}")[0])
+        for part in (tmp_path / "cache").rglob(".*-part"):
+            with part.open("rb") as stream:
+                assert claim(stream.fileno()) is False
+            seen.add(part.name[1:].rsplit(".", 2)[0])
 
     pack(pictures, tmp_path / "cache", 4, progress=progress)
     assert seen == {"index.json", "hr.bin", "lr_x4.bin"}

@@ -19,8 +19,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from wdsr.errors import TrainingError, UsageError
-from wdsr.files import write_atomically
-from wdsr.train.locks import lock
+from wdsr.files import claim, write_atomically
 
 URL = "http://data.vision.ee.ethz.ch/cvl/DIV2K/"
 SCALES = {
@@ -125,7 +124,7 @@ def _held(root: Path) -> Iterator[None]:
     """Keep a folder to this process: two would write into one archive."""
     root.mkdir(parents=True, exist_ok=True)
     with (root / ".lock").open("ab") as stream:
-        if lock(stream) is False:
+        if claim(stream.fileno()) is False:
             raise TrainingError(
                 f"{root}: another process downloads into this folder; let it end, or use another"
             )

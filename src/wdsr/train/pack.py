@@ -13,15 +13,14 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from wdsr.errors import TrainingError
-from wdsr.train.locks import lock
+from wdsr.files import claim, clean_leftovers, part_of
 from wdsr.train.pictures import (
     Pixels,
     fits,
@@ -36,7 +35,6 @@ from wdsr.train.pictures import (
 Report = Callable[[int, int], None]
 # Decoded at once: as many as cores may want, and no more than memory holds.
 _PICTURES, _PIXELS = 32, 2**27
-_YOUNG = 2  # seconds, in which a file that is being written may not be locked yet
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def pack(
         work = _inspect(files, partners, scale)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            _clean(target)
+            clean_leftovers(target)  # perhaps gigabytes
             _check_space(target, work, scale)
             _write(target, wanted, work, scale, progress)
         except OSError as error:
@@ -139,14 +137,6 @@ def _check_space(target: Path, work: list[_Work], scale: int) -> None:
         )
 
 
-def _clean(target: Path) -> None:
-    """Delete what packings that were killed have left; what is being written is locked."""
-    for part in target.glob("*.part"):
-        with suppress(OSError), part.open("r+b") as stream:
-            if time.time() - part.stat().st_mtime > _YOUNG and lock(stream):
-                part.unlink()
-
-
 def _groups(work: list[_Work]) -> Iterator[list[_Work]]:
     """The pictures in order, so many at a time as may be decoded at once."""
     group: list[_Work] = []
@@ -165,8 +155,8 @@ def _write(
     target: Path, wanted: list[str], work: list[_Work], scale: int, progress: Report
 ) -> None:
     """Write the wanted files of a pack under other names, then rename them all."""
-    # The process id: two trainings may pack one folder at the same time.
-    parts = {name: target / f"{name}.{os.getpid()}.part" for name in wanted}
+    # Names of their own: two trainings may pack one folder at the same time.
+    parts = {name: part_of(target / name) for name in wanted}
     sizes: list[tuple[int, int]] = []
     hashes: list[str] = []
     problems: list[str] = []
@@ -174,7 +164,7 @@ def _write(
         with ExitStack() as stack:
             streams = {name: stack.enter_context(part.open("wb")) for name, part in parts.items()}
             for stream in streams.values():
-                lock(stream)
+                claim(stream.fileno())
             # Threads suffice: decoding and resizing spend their time outside the interpreter.
             pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
             for group in _groups(work):
