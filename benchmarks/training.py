@@ -1,9 +1,11 @@
 """Training speed on this machine, in one run, against the same network trained as usual.
 
-    python benchmarks/training.py [--threads 1] [--batch 8] [--patch 32] [--record]
+    python benchmarks/training.py [--recipe wdsr-b-8-x4] [--threads 1] [--batch 8] [--patch 32]
+        [--record]
 
 Each way runs in processes of its own, in turn, round after round, so that a
 machine whose speed drifts slows all of them alike; the best round of each counts.
+Memory is the most that any of a way's processes held, or its card on a GPU.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import argparse
 import datetime
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -52,18 +55,19 @@ def pace(call: Callable[[], Any], wait: Callable[[], Any] = lambda: None) -> flo
     return count / max(spent, time.perf_counter() - began)
 
 
-def measure(way: str, threads: int, batch: int, patch: int) -> float:
+def measure(way: str, name: str, threads: int, batch: int, patch: int) -> float:
     """Steps a second; for a matrix product GFLOP/s."""
     import torch
 
     from wdsr import networks
-    from wdsr.networks.wdsr import WDSRConfig
     from wdsr.train.device import keep_memory, launch, quicken
     from wdsr.train.recipe import Recipe
+    from wdsr.train.recipes import RECIPES
     from wdsr.train.step import Stepper
     from wdsr.train.trainee import Trainee
 
     torch.set_num_threads(threads)
+    config = RECIPES[name].network
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     if way.startswith("gemm"):
@@ -71,10 +75,9 @@ def measure(way: str, threads: int, batch: int, patch: int) -> float:
         a = torch.rand(side, side, device=device, dtype=kind)
         return pace(lambda: a @ a, wait) * 2 * side**3 / 1e9
     if way == "data":
-        return data_pace(batch, patch)
-    config = WDSRConfig(scale=4)
+        return data_pace(config.scale, batch, patch)
     lr = torch.rand(batch, 3, patch, patch, device=device)
-    hr = torch.rand(batch, 3, 4 * patch, 4 * patch, device=device)
+    hr = torch.rand(batch, 3, config.scale * patch, config.scale * patch, device=device)
     if way.startswith("ours"):
         keep_memory()
         fabric = launch(1, "auto")
@@ -99,7 +102,7 @@ def measure(way: str, threads: int, batch: int, patch: int) -> float:
     return pace(step, wait)
 
 
-def data_pace(batch: int, patch: int) -> float:
+def data_pace(scale: int, batch: int, patch: int) -> float:
     """Batches a second that one process cuts from a pack of photographs."""
     import skimage.data
 
@@ -113,23 +116,34 @@ def data_pace(batch: int, patch: int) -> float:
         for name in ("retina.jpg", "motorcycle_left.png", "motorcycle_right.png"):
             with Image.open(shipped / name) as picture:
                 Image.fromarray(np.asarray(picture.convert("RGB"))).save(pictures / f"{name}.png")
-        pairs = Pairs(pack(pictures, Path(folder) / "cache", 4), 4)
+        pairs = Pairs(pack(pictures, Path(folder) / "cache", scale), scale)
         steps = iter(range(10**9))
         return pace(lambda: pairs.batch(seed=0, step=next(steps), places=range(batch), patch=patch))
 
 
-def flops(batch: int, patch: int) -> float:
-    """Of a step: each parameter of B-8 x4, fused, multiplies once a pixel; backward costs two."""
-    from wdsr import networks
-    from wdsr.networks.wdsr import WDSRConfig
+def peak_mb() -> float:
+    """The most memory that this process, or its card, held so far."""
+    import torch
 
-    fused = networks.build(WDSRConfig(scale=4)).fuse()
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e6
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KB, on macOS bytes
+    return most / 1e6 if sys.platform == "darwin" else most * 1024 / 1e6
+
+
+def flops(name: str, batch: int, patch: int) -> float:
+    """Of a step of a WDSR: a fused parameter multiplies once an LR pixel; backward costs two."""
+    from wdsr import networks
+    from wdsr.train.recipes import RECIPES
+
+    fused = networks.build(RECIPES[name].network).fuse()
     return 6.0 * sum(p.numel() for p in fused.parameters() if p.ndim > 1) * batch * patch**2
 
 
 def main() -> None:
     """Measure, print, and with --record keep it in benchmarks/records."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", default="wdsr-b-8-x4", help="whose network")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, default=32)
@@ -137,15 +151,17 @@ def main() -> None:
     parser.add_argument("--way", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
-        print(json.dumps(measure(options.way, options.threads, options.batch, options.patch)))
+        rate = measure(options.way, options.recipe, options.threads, options.batch, options.patch)
+        print(json.dumps([rate, peak_mb()]))
         return
     import torch
 
     from wdsr.train.journal import machine
 
     ways = [way for way in WAYS if way != "ours uncaptured" or torch.cuda.is_available()]
-    best = dict.fromkeys(ways, 0.0)
-    settings = [f"--{n}={getattr(options, n)}" for n in ("threads", "batch", "patch")]
+    best, memory = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
+    names = ("recipe", "threads", "batch", "patch")
+    settings = [f"--{name}={getattr(options, name)}" for name in names]
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": str(options.threads),
@@ -155,33 +171,37 @@ def main() -> None:
         for way in ways:
             call = [sys.executable, "-W", "ignore", __file__, *settings, "--way", way]
             out = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
-            best[way] = max(best[way], float(out.stdout.splitlines()[-1]))
-    work = flops(options.batch, options.patch) / 1e9
+            rate, held = json.loads(out.stdout.splitlines()[-1])
+            best[way], memory[way] = max(best[way], rate), max(memory[way], held)
+    work = flops(options.recipe, options.batch, options.patch) / 1e9
     lines = [
-        f"B-8 x4, batch {options.batch}, LR patch {options.patch}, {options.threads} threads, "
-        f"{work:.2f} GFLOP a step; best of {ROUNDS} rounds, {datetime.date.today()}",
+        f"{options.recipe}, batch {options.batch}, LR patch {options.patch}, "
+        f"{options.threads} threads, {work:.2f} GFLOP a step; best of {ROUNDS} rounds, "
+        f"{datetime.date.today()}",
         f"{machine()}; Python {sys.version.split()[0]}, torch {torch.__version__}",
         "",
-        "| | steps/s | GFLOP/s | times eager |",
-        "|---|---|---|---|",
+        "| | steps/s | GFLOP/s | times eager | peak MB |",
+        "|---|---|---|---|---|",
     ]
     for way in ways:
         name, value = WAYS[way], best[way]
         if way.startswith("gemm"):
-            lines.append(f"| {name} | | {value:.0f} | |")
+            lines.append(f"| {name} | | {value:.0f} | | |")
         elif way == "data":
             share = best["ours"] / value
-            lines.append(f"| {name}: {share:.1%} of a step of `wdsr train` | {value:.1f} | | |")
+            lines.append(f"| {name}: {share:.1%} of a step of `wdsr train` | {value:.1f} | | | |")
         else:
             lines.append(
-                f"| {name} | {value:.2f} | {value * work:.0f} | {value / best['eager']:.2f} |"
+                f"| {name} | {value:.2f} | {value * work:.0f} | {value / best['eager']:.2f} "
+                f"| {memory[way]:.0f} |"
             )
     text = "\n".join(lines)
     print(text)
     if options.record:
         command = " ".join(["python benchmarks/training.py", *settings])
-        name = f"training-speed-{datetime.date.today()}.md"
-        (RECORDS / name).write_text(f"# Training speed\n\n`{command}`\n\n{text}\n")
+        path = RECORDS / f"training-speed-{datetime.date.today()}.md"
+        before = path.read_text() if path.exists() else "# Training speed\n"
+        path.write_text(f"{before}\n`{command}`\n\n{text}\n")
 
 
 if __name__ == "__main__":
