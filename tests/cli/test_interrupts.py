@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -134,10 +135,13 @@ def test_training_ends_after_its_step_with_a_checkpoint(by: signal.Signals) -> N
     call = [sys.executable, "-m", "wdsr", *call, "--log-every", "1"]
     with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        summary = next(process.stderr)
         first = next(line for line in process.stderr if not line.startswith("warm-up"))
         process.send_signal(by)
-        last = process.stderr.read().splitlines()[-1]
-    assert first.startswith("step 1: ")
+        *_, told, last = process.stderr.read().splitlines()
+    assert summary.startswith("100000 steps, of 1 patches of 8 x 8 LR pixels of ")
+    assert first.startswith("step 1 of 100000: ")
+    assert re.fullmatch(r"stopped at step \d+ of 100000; the same command goes on", told)
     how = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended"}[by]
     assert last == f"wdsr: {how}; nothing half-written is left"
     assert process.returncode == CODES[by]

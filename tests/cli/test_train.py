@@ -68,6 +68,7 @@ def test_train_export_upscale(wdsr: Wdsr, data: None) -> None:
     assert Path("runs/first/log.csv").read_text().splitlines() == log
 
     Path("facts.json").write_text(json.dumps({"licence": "CC0-1.0", "data": "noise"}))
+    one_line(wdsr("export", "runs/first", "-o", "facts.json"), 1, "facts.json", "be written")
     export = ["export", "runs/first", "-o", "models", "--name", "tiny-x2-tune"]
     ran = wdsr(*export, "--facts", "facts.json", "--score", "noise=hr", "--valid", "hr")
     assert ran.code == 0
@@ -116,14 +117,21 @@ def test_defaults_of_the_run_folder(wdsr: Wdsr, data: None) -> None:
     [
         ([], 2, ["recipe", "wdsr train --help"]),
         (["tiny.toml"], 2, ["--data"]),
-        (["nix", "--data", "hr"], 2, ["'nix'", "wdsr-b-8-x4"]),
+        (["nix", "--data", "hr"], 2, ["'nix'", "wdsr-b-8-x2/x3/x4,", "srgan-x2/x3/x4"]),
+        (["wdsr-b-8-x4-tunes", "--data", "hr"], 2, ["did you mean wdsr-b-8-x4-tune or "]),
+        (["tiny.toml", "--data", "hr", "--patch", "-3"], 2, ["patch must be at least 4"]),
+        (["tiny.toml", "--data", "hr", "-o", "hr"], 1, ["hr: holds the pictures"]),
         (["missing.toml", "--data", "hr"], 1, ["missing.toml"]),
         (["typo.toml", "--data", "hr"], 2, ["stepz"]),
         (["torn.toml", "--data", "hr"], 1, ["torn.toml"]),
         (["tiny.toml", "--data", "missing"], 1, ["missing"]),
         (["tiny.toml", "--data", "."], 1, ["no pictures"]),
         (["tiny.toml", "--data", "broken"], 1, ["letter.png"]),
-        (["tiny.toml", "--data", "hr", "--patch", "99"], 1, ["smaller than a patch"]),
+        (
+            ["tiny.toml", "--data", "hr", "--patch", "99"],
+            1,
+            ["smaller than a patch", "has 99 and the smallest picture "],
+        ),
         (["tiny.toml", "--data", "hr", "--valid", "missing"], 1, ["missing"]),
         (["tiny.toml", "--data", "hr", "--steps", "0"], 2, ["steps"]),
         (["tiny.toml", "--data", "hr", "--batch", "-1"], 2, ["batch"]),
@@ -180,6 +188,7 @@ def test_pack_and_train_from_it(wdsr: Wdsr, data: None) -> None:
     assert wdsr(*call, "--data", pack, "-o", "runs/a").code == 0
     assert not Path("runs/cache").exists()
     one_line(wdsr(*call, "--data", pack, "--lr", "hr"), 2, "is a pack and has its LR")
+    one_line(wdsr(*call, "--data", "packs"), 1, f"packs: holds packs, and is none: give {pack}")
     # Given LR is used: the same pictures as LR of themselves are twice too large.
     one_line(wdsr(*call, "--data", "hr", "--lr", "hr", "-o", "runs/b"), 1, "not 1/2 of")
     make_pictures("small", side=16)
@@ -209,6 +218,7 @@ def test_lr_is_degraded_on_the_fly(wdsr: Wdsr, data: None) -> None:
         (["div2k", "--kind", "wild"], 2, ["kind must be one of"]),
         (["div2k", "-s", "8"], 2, ["bicubic at scale 2, 3, 4"]),
         (["div2k", "-o", "d", "--url", "http://127.0.0.1:1"], 1, ["cannot be reached"]),
+        (["div2k", "-o", "tiny.toml", "--url", "http://127.0.0.1:1"], 1, ["tiny.toml: is a file"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -228,9 +238,14 @@ def test_threads_are_set_before_torch_loads(
     wdsr: Wdsr, data: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     call = ["train", "tiny.toml", "--data", "missing", "--threads", "1"]
     assert wdsr(*call).code == 1
     assert os.environ["OMP_NUM_THREADS"] == "1"
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # who knows better is not overruled
+    assert wdsr(*call).code == 1
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
 @pytest.mark.parametrize(
@@ -244,6 +259,7 @@ def test_threads_are_set_before_torch_loads(
         (["hr", "--facts", "list.json"], 1, ["list.json", "licence"]),
         (["hr", "--facts", "typo.json"], 1, ["typo.json", "licence"]),
         (["hr", "--score", "nix"], 2, ["NAME=FOLDER"]),
+        (["hr", "-o", "model.onnx"], 2, ["model.onnx: --out takes a folder"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )

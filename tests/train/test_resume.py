@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import os
-import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -210,9 +210,22 @@ def test_a_closed_terminal_that_is_to_be_ignored_is() -> None:
 def test_a_run_stopped_by_the_clock_says_how_good_it_is(pairs: Pairs, tmp_path: Path) -> None:
     told: list[str] = []
     held_out = [make_pair(waves(24, 24, 5), 2)]
-    run_of(short(), pairs, tmp_path, max_minutes=0, validation=held_out, notice=told.append)
-    assert len(told) == 1
-    assert re.fullmatch(r"stopped at step 1: PSNR \d+\.\d{3} dB", told[0])
+
+    def sitting(run: Path, log: int = 100) -> None:
+        run_of(short(), pairs, run, max_minutes=0, validation=held_out, notice=told.append, log=log)
+
+    for log in (100, 1):  # its last step has a row already, without a score, or none
+        run = tmp_path / str(log)
+        sitting(run, log)
+        assert told.pop() == "stopped at step 1 of 12; the same command goes on"
+        assert not told
+        rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
+        assert {row["step"] for row in rows} == {"1"}
+        assert float(rows[-1]["psnr"]) > 5
+        assert (run / "samples" / "step-00000001.png").exists()
+        assert newest(run)["best"] is None  # a run that was not stopped would not know it
+    sitting(run)
+    assert told == ["going on from step 1", "stopped at step 2 of 12; the same command goes on"]
 
 
 def test_a_second_signal_stops_at_once() -> None:

@@ -58,7 +58,9 @@ def div2k(
         "DIV2K"
     ),
     kind: Annotated[str, typer.Option(help="bicubic, unknown, x8, mild or difficult.")] = "bicubic",
-    scale: Annotated[int | None, typer.Option("-s", "--scale", help="2, 3, 4 or 8.")] = None,
+    scale: Annotated[
+        int | None, typer.Option("-s", "--scale", help="2, 3, 4 or 8. [the kind's: 4, x8: 8]")
+    ] = None,
     url: Annotated[str | None, typer.Option(help="A mirror of the official server.")] = None,
 ) -> None:
     """Download DIV2K's pictures (research only) and unpack them; run again to resume."""

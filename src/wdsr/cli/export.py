@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from wdsr.cli.common import need, sets_of
-from wdsr.errors import TrainingError
+from wdsr.errors import TrainingError, UsageError
+from wdsr.zoo import SUFFIXES
 
 if TYPE_CHECKING:
     from wdsr.zoo import Model
@@ -53,6 +54,8 @@ def export(
     need("torch", "lightning", "onnx")
     from wdsr.train.export import export_run
 
+    if out.suffix in SUFFIXES and not out.is_dir():
+        raise UsageError(f"{out}: --out takes a folder; the file is named by --name and its scale")
     known = _read_facts(facts) if facts else {}
     sets = sets_of(score or [])
     path = export_run(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +26,22 @@ def recipe_named(name: str) -> Recipe:
     if name.endswith(".toml"):
         return Recipe.read(Path(name))
     if name not in RECIPES:
-        raise UsageError(f"no recipe {name!r}: choose {', '.join(RECIPES)}, or give a .toml file")
+        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.8)
+        choices = f"did you mean {' or '.join(near)}?" if near else f"choose {_grouped(RECIPES)}"
+        raise UsageError(f"no recipe {name!r}: {choices} (or give a .toml file)")
     return RECIPES[name]
+
+
+def _grouped(names: Iterable[str]) -> str:
+    """Names that differ in their scale alone in one: `wdsr-b-8-x2`, `wdsr-b-8-x3` -> `-x2/x3`."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(re.sub(r"x\d(?=-|$)", "x*", name), []).append(name)
+    together = []
+    for pattern, members in groups.items():
+        scales = "/".join(re.findall(r"x\d(?=-|$)", " ".join(members).replace(" ", "-")))
+        together.append(pattern.replace("x*", scales))
+    return ", ".join(together)
 
 
 def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
@@ -37,6 +54,11 @@ def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
         if lr is not None:
             raise UsageError(f"{folder} is a pack and has its LR: leave out {lr}")
         return
+    if packs := [inner for inner in _folders(folder) if is_pack(inner)]:
+        try:
+            list_pictures(folder)
+        except TrainingError:
+            raise TrainingError(f"{folder}: holds packs, and is none: give {packs[0]}") from None
     if recipe is None:
         for pictures in filter(None, (folder, lr)):
             list_pictures(pictures)
@@ -44,6 +66,14 @@ def look(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
         patch = max(stage.patch for stage in recipe.stages)
         patch += 2 * MARGIN if recipe.degradation else 0
         inspect(folder, recipe.network.scale, lr=lr, patch=patch)
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those inside this one; none if it cannot be read, of which others speak."""
+    try:
+        return sorted(inner for inner in folder.iterdir() if inner.is_dir())
+    except OSError:
+        return []
 
 
 def look_held_out(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
@@ -60,8 +90,11 @@ def look_held_out(folder: Path, lr: Path | None, recipe: Recipe | None) -> None:
         look(folder, lr, None)
 
 
-def check_writable(run: Path) -> None:
-    """Raise TrainingError if a run folder cannot be made or written."""
+def check_writable(run: Path, *pictures: Path | None) -> None:
+    """Raise TrainingError if a run folder cannot be made or written, or is one of pictures."""
+    for folder in filter(None, pictures):
+        if run.resolve() == folder.resolve():
+            raise TrainingError(f"{run}: holds the pictures; choose a run folder with -o")
     there = next((p for p in (run, *run.parents) if p.exists()), Path())
     if not there.is_dir():
         raise TrainingError(f"{there}: is a file; choose another run folder with -o")
@@ -103,6 +136,17 @@ def pictures(
     )
     shown.remove_task(task)
     return source(packed), held_out
+
+
+def summary(recipe: Recipe, source: Source, precision: Any) -> str:
+    """What is about to be done with what, in a line."""
+    from wdsr.train.device import described
+
+    stages = f" in {len(recipe.stages)} stages" if recipe.then else ""
+    return (
+        f"{recipe.total} steps{stages}, of {recipe.batch} patches of {recipe.patch} x "
+        f"{recipe.patch} LR pixels of {len(source.names)} pictures; {described(precision)}"
+    )
 
 
 def weights(title: str | None, role: str) -> Any:

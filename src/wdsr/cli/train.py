@@ -76,8 +76,11 @@ def train(
         faults.add(UsageError(f"precision must be auto, float32 or bf16, not {precision!r}"))
     if valid_lr is not None and valid is None:
         faults.add(UsageError("valid-lr goes with valid"))
+    # torch reads both when it loads, just below. Threads that spin while they wait starve
+    # whatever else computes, and with it themselves.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if threads is not None and threads > 0:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # torch reads it when it loads, just below
+        os.environ["OMP_NUM_THREADS"] = str(threads)
     from wdsr.train.checkpoint import held
     from wdsr.train.device import keep_memory
     from wdsr.train.loop import train as run_training
@@ -103,7 +106,7 @@ def train(
     faults.watch(lambda: materials.look(data, lr, chosen))
     if valid is not None:
         faults.watch(lambda: materials.look_held_out(valid, valid_lr, chosen))
-    faults.watch(lambda: materials.check_writable(run))
+    faults.watch(lambda: materials.check_writable(run, data, lr, valid, valid_lr))
     weights = teacher = None
     if chosen is None:
         faults.watch(lambda: materials.weights(start, "start"))
@@ -129,6 +132,7 @@ def train(
         )
         check(chosen, source, devices, pretrained)
         keep_memory()
+        say(materials.summary(chosen, source, precision))
         for remark in chosen.remarks():
             say(remark)
         task = shown.add_task("training", total=chosen.total, text="")
@@ -142,7 +146,8 @@ def train(
             shown.update(task, completed=progress.step, text=text)
             if progress.psnr is not None or not shown.console.is_terminal:
                 score = f"  PSNR {progress.psnr:.3f} dB" if progress.psnr is not None else ""
-                say(f"step {progress.step}: {text}{score}")
+                left = (progress.steps - progress.step) / progress.steps_per_second / 60
+                say(f"step {progress.step} of {progress.steps}: {text}{score}  {left:.0f} min left")
 
         try:
             with held(run) if rank == 0 else nullcontext():
@@ -166,9 +171,6 @@ def train(
                     report=report,
                     notice=say,
                 )
-        except KeyboardInterrupt:
-            say(f"{run}: stopped; the same command goes on")
-            raise
         except MemoryError as error:
             raise TrainingError("out of memory: take a smaller batch or patch") from error
     if rank == 0:

@@ -62,6 +62,14 @@ def uses_bf16(precision: Precision) -> bool:
     return processor().runs_bf16_well
 
 
+def described(precision: Precision) -> str:
+    """Where and how training computes, for people: `processor, 2 threads, bf16`."""
+    threads = torch.get_num_threads()
+    processors = f"processor, {threads} thread{'s' if threads > 1 else ''}"
+    where = torch.cuda.get_device_name() if torch.cuda.is_available() else processors
+    return f"{where}, {'bf16' if uses_bf16(precision) else 'float32'}"
+
+
 def keep_memory() -> bool:
     """Tell glibc to keep freed memory: big tensors come and go in every step.
 

@@ -80,6 +80,8 @@ def download(
     TrainingError if the disk is too small, the server does not answer, what came
     is not what it should be, or another process downloads into `root`.
     """
+    if root.exists() and not root.is_dir():
+        raise TrainingError(f"{root}: is a file; choose another folder")
     if not (wanted := [name for name in names if not _is_done(root, name)]):
         return
     sizes = {name: _size(url + name, pause) for name in wanted}

@@ -114,8 +114,8 @@ def export_run(
     valid: HR pictures on which every engine must score as the network does; by
         default two that are drawn. The card tells the differences.
 
-    Raises TrainingError if the run has no checkpoint, ModelError if an engine
-    scores otherwise than the network; nothing is written then.
+    Raises TrainingError if the run has no checkpoint or the target cannot be written,
+    ModelError if an engine scores otherwise than the network; nothing is written then.
     """
     state = checkpoint.newest(run)
     if state is None:
@@ -127,7 +127,7 @@ def export_run(
     training = {**_history(run), "steps_done": state["step"], **facts.get("training", {})}
     if state.get("reference") and recipe.start is not None:
         facts = {**_pixel_model(recipe, state["reference"]), **facts}
-    facts = {**_inherited(origin(str(run))), **facts}
+    facts = {**_inherited(origin(str(run))), **_data(training), **facts}
     card = card_of(_without_scale(name, recipe.network.scale), recipe, training, facts)
     onnx_bytes = to_onnx(network, card)
     model = Model(card, onnx_bytes, card.title)
@@ -137,14 +137,17 @@ def export_run(
         card, scores=score(model) or card.scores, training={**card.training, "parity_db": parity}
     )
     onnx_bytes = with_card(onnx_bytes, card)
-    target.mkdir(parents=True, exist_ok=True)
     path = target / f"{card.title}.onnx"
-    write_atomically(path, onnx_bytes)
-    if safetensors:
-        write_model(path.with_suffix(".safetensors"), network, card)
-    if golden:
-        write_atomically(path.with_suffix(".npz"), golden_tile(network))
-        update_checksums(target)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, onnx_bytes)
+        if safetensors:
+            write_model(path.with_suffix(".safetensors"), network, card)
+        if golden:
+            write_atomically(path.with_suffix(".npz"), golden_tile(network))
+            update_checksums(target)
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot be written ({error.strerror})") from error
     return path
 
 
@@ -190,6 +193,12 @@ def _inherited(start: Mapping[str, str]) -> dict[str, str]:
     if not start.get("licence"):
         return {}
     return {"licence": f"{start['licence']} (of {start['title']}, from which training began)"}
+
+
+def _data(training: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of the pictures, unless the one who exports knows more."""
+    digest = training.get("pictures")
+    return {"data": f"pictures packed under the digest {digest}"} if digest else {}
 
 
 def _pixel_model(recipe: Recipe, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:

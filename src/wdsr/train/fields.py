@@ -28,10 +28,23 @@ def sift(cls: type, values: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
             if typing.get_origin(hints[key]) is typing.Literal:
                 problems.append(f"{key} must be one of {', '.join(choices)}, not {value!r}")
             else:
-                problems.append(f"{key} cannot be {value!r}")
+                problems.append(f"{key} must be {_words(hints[key])}, not {value!r}")
         else:
             right[key] = value
     return problems, right
+
+
+def _words(hint: Any) -> str:
+    """What fits a field, as people say it."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is UnionType:
+        return _words(next(choice for choice in arguments if choice is not type(None)))
+    if origin is list:
+        return f"a list, each {_words(arguments[0])}"
+    if origin is dict:
+        return f"a table, each value {_words(arguments[1])}"
+    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return words.get(hint, "a table of settings")
 
 
 def _fits(value: object, hint: Any) -> bool:

@@ -205,13 +205,15 @@ def train(
         if whole or not learner.moved:  # another process may be lost before anything has moved
             save()
         if recorder:
+            if stopped:
+                recorder.stopped(step, rate, learner.skipped, judge=not stopping.interrupted)
             journal.close()
         if fabric.world_size > 1:
             torch.distributed.destroy_process_group()
+    if first and step < recipe.total:
+        notice(f"stopped at step {step} of {recipe.total}; the same command goes on")
     if stopping.interrupted:
         raise KeyboardInterrupt(stopping.interrupted)
-    if stopped and first and validation:
-        notice(f"stopped at step {step}: PSNR {validate(judged(), validation):.3f} dB")
     return average()
 
 

@@ -214,7 +214,9 @@ def check_patch(names: list[str], sizes: list[tuple[int, int]], patch: int, scal
     """Raise TrainingError naming the pictures (LR sizes given) that are smaller than a patch."""
     small = [name for name, size in zip(names, sizes, strict=True) if min(size) < patch]
     if small:
+        least = min(min(size) for size in sizes)
         raise TrainingError(
             f"{len(small)} of {len(names)} pictures are smaller than a patch of {patch * scale} "
-            f"pixels ({some(small)}): take them out or use a smaller patch"
+            f"pixels ({some(small)}): take them out or use a smaller patch; in LR pixels, a "
+            f"patch has {patch} and the smallest picture {least}"
         )

@@ -77,12 +77,17 @@ def match(hr: list[Path], lr: list[Path], scale: int) -> list[Path]:
         if by_name.setdefault(stem, path) is not path:
             doubled.append(path.name)
     alone = [path.name for path in hr if path.stem not in by_name]
-    alone += [path.name for stem, path in by_name.items() if stem not in known]
-    for names, what in ((doubled, "two for one"), (alone, "without a partner")):
+    alone_lr = [path.name for stem, path in by_name.items() if stem not in known]
+    both = " and ".join(some(names) for names in (alone, alone_lr) if names)
+    for names, what, shown in (
+        (doubled, "two for one", some(doubled)),
+        ([*alone, *alone_lr], "without a partner", both),
+    ):
         if names:
             raise TrainingError(
-                f"{hr[0].parent} and {lr[0].parent}: {len(names)} pictures {what}: {some(names)}; "
-                f"LR of 0001.png is to be called 0001.png or 0001x{scale}.png"
+                f"{hr[0].parent} and {lr[0].parent}: {len(names)} pictures {what}: {shown}; "
+                f"LR of 0001.png is to be called 0001.png or 0001x{scale}.png "
+                f"(or 0001x{scale}m.png, 0001x{scale}d.png)"
             )
     return [by_name[path.stem] for path in hr]
 

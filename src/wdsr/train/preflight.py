@@ -65,7 +65,11 @@ def resumable(
             return state
     if done is not None:
         unlike = recipe.differences(done)
-        hint = "; more steps later: with schedule constant" if unlike == ["steps"] else ""
+        hint = ""
+        if unlike == ["steps"] and recipe.schedule == "constant":
+            hint = "; more steps later: of the last stage"
+        elif unlike == ["steps"]:
+            hint = "; more steps later: with schedule constant"
         raise TrainingError(
             f"{run}: holds a run of another recipe ({', '.join(unlike)}); use another run "
             f"folder{hint}"

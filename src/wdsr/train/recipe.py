@@ -65,13 +65,21 @@ class Stage:
             ("learning_rate", 0 < self.learning_rate < math.inf, "above 0"),
             ("warmup", self.warmup >= 0, "at least 0"),
             ("milestones", rises, "steps in rising order"),
-            ("milestones", not self.milestones or self.schedule == "multistep", "with multistep"),
+            (
+                "milestones",
+                not self.milestones or self.schedule == "multistep",
+                "[] unless the schedule is multistep",
+            ),
             ("decay", 0 < self.decay < 1, "in (0, 1)"),
             ("cooldown", 0 <= self.cooldown <= self.steps, "from 0 to steps"),
-            ("cooldown", not self.cooldown or self.schedule == "constant", "with constant"),
+            (
+                "cooldown",
+                not self.cooldown or self.schedule == "constant",
+                "0 unless the schedule is constant",
+            ),
             ("losses", set(self.losses) <= set(KNOWN), f"some of {', '.join(KNOWN)}"),
             ("losses", all(0 <= w < math.inf for w in weights), "weighted by 0 or more"),
-            ("losses", sum(weights) + self.distillation > 0, "weighted above 0 somewhere"),
+            ("losses", sum(weights) + self.distillation > 0, "at least one of a weight above 0"),
             ("distillation", 0 <= self.distillation < math.inf, "at least 0"),
             ("candidates", 1 <= self.candidates <= 64, "from 1 to 64"),
         ):
@@ -107,7 +115,11 @@ class Recipe(Stage):
             problems += [f"then[{number}].{problem}" for problem in stage.problems()]
         for name, ok, rule in (
             ("weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)"),
-            ("weight_decay", not self.weight_decay or self.optimizer == "adamw", "with adamw"),
+            (
+                "weight_decay",
+                not self.weight_decay or self.optimizer == "adamw",
+                "0 unless the optimizer is adamw",
+            ),
             ("clip", self.clip > 0, "above 0"),
             ("ema", 0 <= self.ema < 1, "in [0, 1)"),
             ("seed", 0 <= self.seed < 2**32, "in [0, 2^32)"),
@@ -122,9 +134,9 @@ class Recipe(Stage):
             problems.append("a teacher and a distillation weight above 0 go together")
         for stage in self.stages:
             side = stage.patch * self.network.scale
-            for name in stage.losses:
-                if side < LEAST.get(name, 0):
-                    least = -(-LEAST[name] // self.network.scale)
+            for name, pixels in LEAST.items():
+                if name in stage.losses and 0 < side < pixels:
+                    least = -(-pixels // self.network.scale)
                     problems.append(f"{name} needs a patch of {least} or more, not {stage.patch}")
         coloured = {name for stage in self.stages for name in stage.losses} & COLOUR_LOSSES
         if coloured and self.network.channels != 3:
@@ -285,7 +297,9 @@ class Recipe(Stage):
         try:
             text = path.read_text("utf-8-sig")  # some editors begin a file with a mark
             return cls.from_dict(tomllib.loads(text))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot read the recipe: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise TrainingError(f"{path}: cannot read the recipe: {error}") from error
 
     def write(self, path: Path) -> None:

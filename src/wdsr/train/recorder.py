@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Recorder:
         self._journal, self._steps, self._intervals = journal, steps, intervals
         self._validation, self._network, self._report = validation, network, report
         self._losses: list[torch.Tensor] = []
+        self._noted: Progress | None = None  # the last row
         self._last = self._began = time.monotonic()
         self._minutes_before = journal.minutes
 
@@ -51,36 +53,62 @@ class Recorder:
         self._losses.append(loss)
         last = step == self._steps
         judge = bool(self._validation) and (last or step % self._intervals.validate == 0)
-        if not (last or judge or step % self._intervals.log == 0):
+        if last or judge or step % self._intervals.log == 0:
+            progress = self._progress(step, rate, skipped)
+            if judge:
+                score = self._score(step)
+                self.best = score if self.best is None else max(self.best, score)
+                progress = dataclasses.replace(progress, psnr=score, best=self.best)
+            self._note(progress)
+
+    def stopped(self, step: int, rate: float, skipped: torch.Tensor, *, judge: bool) -> None:
+        """The run pauses here, between its intervals: note how far it came.
+
+        judge: score the pictures too. What is best stays, as had the run not been stopped.
+        """
+        judge &= bool(self._validation)
+        if self._losses:
+            progress = self._progress(step, rate, skipped)
+        elif judge and self._noted is not None and self._noted.psnr is None:
+            progress = self._noted  # of this step; its row lacks the score
+        else:
             return
-        losses = torch.stack(self._losses)
-        if (finite := losses.isfinite()).any():  # the others are counted as skipped
-            losses = losses[finite]
-        mean = float(losses.mean())  # waits for the device: time is true now
-        pace = len(self._losses) / (time.monotonic() - self._last)
-        score = None
         if judge:
-            network = self._network()
-            score = validate(network, self._validation)
-            self.best = score if self.best is None else max(self.best, score)
-            self._journal.sample(network, self._validation, step)
-        progress = Progress(
-            step=step,
-            steps=self._steps,
-            loss=mean,
-            learning_rate=rate,
-            steps_per_second=pace,
-            psnr=score,
-            best=self.best,
-            minutes=self._minutes_before + (time.monotonic() - self._began) / 60,
-            skipped=int(skipped),
-        )
-        self._journal.write(progress)
-        self._report(progress)
-        self._losses.clear()
-        self._last = time.monotonic()
+            score = self._score(step)
+            best = score if self.best is None else max(self.best, score)
+            progress = dataclasses.replace(progress, psnr=score, best=best)
+        self._note(progress)
 
     def rewind(self, step: int) -> None:
         """The run goes on from an earlier step."""
         self._journal.rewind(step)
         self._losses.clear()
+
+    def _progress(self, step: int, rate: float, skipped: torch.Tensor) -> Progress:
+        losses = torch.stack(self._losses)
+        if (finite := losses.isfinite()).any():  # the others are counted as skipped
+            losses = losses[finite]
+        mean = float(losses.mean())  # waits for the device: time is true now
+        pace = len(self._losses) / (time.monotonic() - self._last)
+        return Progress(
+            step=step,
+            steps=self._steps,
+            loss=mean,
+            learning_rate=rate,
+            steps_per_second=pace,
+            best=self.best,
+            minutes=self._minutes_before + (time.monotonic() - self._began) / 60,
+            skipped=int(skipped),
+        )
+
+    def _score(self, step: int) -> float:
+        network = self._network()
+        self._journal.sample(network, self._validation, step)
+        return validate(network, self._validation)
+
+    def _note(self, progress: Progress) -> None:
+        self._journal.write(progress)
+        self._report(progress)
+        self._noted = progress
+        self._losses.clear()
+        self._last = time.monotonic()
