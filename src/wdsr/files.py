@@ -84,6 +84,8 @@ def find_files(
                     found.append(below + name)
                 elif left_out is not None:
                     left_out[fault] += 1
+    except NotADirectoryError as error:
+        raise FileError(f"{error.filename or folder}: is a file, not a folder") from error
     except OSError as error:
         raise FileError(
             f"{error.filename or folder}: cannot read this: {error.strerror}"

@@ -91,7 +91,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="none: cannot read"):
         list_pictures(tmp_path / "none")
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="file: cannot read"):
+    with pytest.raises(TrainingError, match="file: is a file, not a folder"):
         list_pictures(tmp_path / "file")
 
 
@@ -235,7 +235,9 @@ def test_a_cache_that_cannot_be_written_is_named(pictures: Path, tmp_path: Path)
 
 def test_damaged_packs_are_refused(pictures: Path, tmp_path: Path) -> None:
     folder = pack(pictures, tmp_path / "cache", 4)
-    with pytest.raises(TrainingError, match="not a pack for x3"):
+    with pytest.raises(
+        TrainingError, match="not a pack for x3, but for x4; `wdsr data pack -s 3` makes"
+    ):
         Pairs(folder, 3)
     with pytest.raises(TrainingError, match="not a pack for x4"):
         Pairs(tmp_path, 4)

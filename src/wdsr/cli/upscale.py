@@ -47,7 +47,7 @@ def upscale(
             "-o",
             "--output",
             metavar="OUT",
-            help="File or folder to write, or - for stdout. [beside the input]",
+            help="File or folder to write, or - for stdout. [NAME_x4 beside the input]",
         ),
     ] = None,
     scale: Annotated[

@@ -117,6 +117,12 @@ class Pairs(Source):
         super().__init__(folder, scale)
         try:
             self.lr = _views(folder / f"lr_x{scale}.bin", self.sizes)
+        except FileNotFoundError as error:
+            have = ", ".join(sorted(f"x{path.stem[4:]}" for path in folder.glob("lr_x*.bin")))
+            raise TrainingError(
+                f"{folder}: not a pack for x{scale}, but for {have or 'HR alone'}; "
+                f"`wdsr data pack -s {scale}` makes one"
+            ) from error
         except (OSError, ValueError) as error:
             raise TrainingError(f"{folder}: not a pack for x{scale}: {error}") from error
 
