@@ -85,7 +85,8 @@ def page(records: list[Record]) -> str:
         "Validation PSNR by training steps and by hours, from the `log.csv` of",
     ]
     lines += ["each stage (numbers). A stage begins with the weights of the one before; at x3, the"]
-    lines += ["last one with those of x4.", ""]
+    lines += ["last two with those of x4. The photo model begins with `wdsr-b-8`, and is scored on"]
+    lines += ["damaged pictures.", ""]
     lines += ["![validation PSNR by step for each run](images/results-curves.svg)", ""]
     return "\n".join([*lines, "## Records", "", *_sources(records)]) + "\n"
 
@@ -149,14 +150,19 @@ def _sources(records: list[Record]) -> list[str]:
 
 def curves() -> None:
     """images/results-curves.svg: the stages of each scale in a row, by steps and by hours."""
-    stages = defaultdict(list)
-    for path in RECORDS.glob("*-train-*.csv"):
+    stages: dict[str, list[tuple[int, Path]]] = defaultdict(list)
+    for path in sorted(RECORDS.glob("*-train-*.csv")):  # by date
         found = re.fullmatch(r"[\d-]{10}-train-(.+)-x(\d)(?:-stage(\d+))?", path.stem)
-        if found and found[1] == zoo.DEFAULT_MODEL:  # others see other pictures
-            stages[int(found[2])].append((int(found[3] or 2), path))
-    figure = Figure(figsize=(10.5, 6), layout="constrained")
+        if found and found[1] == zoo.DEFAULT_MODEL:
+            stages[f"x{found[2]}"].append((int(found[3] or 2), path))
+        elif (
+            found and found[1] == zoo.PHOTO_MODEL and found[3] == "1"
+        ):  # begun anew: the newest is shipped
+            stages[f"{zoo.PHOTO_MODEL} x{found[2]}"] = [(1, path)]
+    figure = Figure(figsize=(3.4 * len(stages), 6), layout="constrained")
     axes = figure.subplots(2, len(stages), squeeze=False)
-    for column, (scale, paths) in enumerate(sorted(stages.items())):
+    order = sorted(stages.items(), key=lambda named: (len(named[0]), named[0]))
+    for column, (title, paths) in enumerate(order):
         steps = hours = 0.0
         for number, path in sorted(paths):
             ends, scored = walk(path, steps, hours)
@@ -169,7 +175,7 @@ def curves() -> None:
                     xycoords=("data", "axes fraction"), color=draw.MUTED,
                 )  # fmt: skip
             steps, hours = ends
-        axes[0, column].set_title(f"x{scale}", fontsize=11, color=draw.INK)
+        axes[0, column].set_title(title, fontsize=11, color=draw.INK)
         for axis, label in zip(
             axes[:, column], ("thousand steps", "hours, on one core"), strict=True
         ):
