@@ -120,6 +120,8 @@ def test_defaults_of_the_run_folder(wdsr: Wdsr, data: None) -> None:
         (["nix", "--data", "hr"], 2, ["'nix'", "wdsr-b-8-x2/x3/x4,", "srgan-x2/x3/x4"]),
         (["wdsr-b-8-x4-tunes", "--data", "hr"], 2, ["did you mean wdsr-b-8-x4-tune or "]),
         (["tiny.toml", "--data", "hr", "--patch", "-3"], 2, ["patch must be at least 4"]),
+        (["wdsr-b-8-x4-tunes", "--data", "no", "--patch", "-3"], 2, ["-tune", "no:", "patch must"]),
+        (["hr", "--data", "hr"], 2, ["hr: is a folder", "recipe.toml"]),
         (["tiny.toml", "--data", "hr", "-o", "hr"], 1, ["hr: holds the pictures"]),
         (["missing.toml", "--data", "hr"], 1, ["missing.toml"]),
         (["typo.toml", "--data", "hr"], 2, ["stepz"]),

@@ -117,8 +117,8 @@ def test_everything_wrong_in_a_file_is_named_at_once(tmp_path: Path) -> None:
     message = str(caught.value)
     assert message.count("recipe:") == 1
     for problem in (
-        "stepps is unknown",
-        "lr is unknown",
+        "stepps is unknown, is it steps?",
+        "lr is unknown;",
         "batch must be a whole number, not 'many'",
         "patch must be at least 4, not 1",
         "warmup must be a whole number, not True",
@@ -130,6 +130,17 @@ def test_everything_wrong_in_a_file_is_named_at_once(tmp_path: Path) -> None:
         "network.block must be one of plain, a, b, not 'c'",
     ):
         assert problem in message
+
+
+def test_one_mistake_is_said_once() -> None:
+    values = {"steps": -5, "losses": {"l7": 1.0}, "then": [{"steps": 3}, {"patch": 1}]}
+    with pytest.raises(UsageError) as caught:
+        Recipe.from_dict(values)
+    said = str(caught.value).removeprefix("recipe: ").split("; ")
+    assert [problem.split(" must be ")[0] for problem in said] == [
+        *("steps", "losses"),
+        "then[1].patch",
+    ]
 
 
 @pytest.mark.parametrize("values", [{"network": "b"}, {"network": 3}, {"network": ["a"]}])
@@ -269,7 +280,7 @@ def test_rate_of_a_run_shorter_than_its_warmup() -> None:
     (remark,) = recipe.remarks()
     assert remark == (
         "warm-up (500 steps) outlasts the 5 steps of a stage: "
-        "the rate rises to 0.01, its peak would be 1"
+        "the rate rises to 0.01, its peak would be 1; set warmup"
     )
     assert not list(Recipe(steps=500, warmup=500).remarks())
 

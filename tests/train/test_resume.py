@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from wdsr.train.pictures import make_pair
 from wdsr.train.preflight import resumable
 from wdsr.train.recipe import Recipe, Stage
 from wdsr.train.stopping import Stopping
+from wdsr.train.warm import run_weights
 
 # Stopping and resuming
 
@@ -226,6 +228,19 @@ def test_a_run_stopped_by_the_clock_says_how_good_it_is(pairs: Pairs, tmp_path: 
         assert newest(run)["best"] is None  # a run that was not stopped would not know it
     sitting(run)
     assert told == ["going on from step 1", "stopped at step 2 of 12; the same command goes on"]
+
+
+def test_training_that_makes_it_worse_says_so(pairs: Pairs, tmp_path: Path) -> None:
+    told: list[str] = []
+    ruinous = short(learning_rate=1.0, ema=0.0)
+    held_out = [make_pair(waves(24, 24, 5), 2)]
+    run_of(short(ema=0.0), pairs, tmp_path / "good")
+    begun, worse = run_weights(tmp_path / "good"), tmp_path / "worse"
+    run_of(ruinous, pairs, worse, validation=held_out, start=begun, notice=told.append)
+    before = float(told[0].removeprefix("before training: PSNR ").removesuffix(" dB"))
+    assert newest(worse)["best"] == pytest.approx(before, abs=1e-3)
+    below = rf"the last score is \d+\.\d+ dB below the best, {before:.3f} dB"
+    assert re.fullmatch(below, told[-1])
 
 
 def test_a_second_signal_stops_at_once() -> None:

@@ -25,6 +25,10 @@ def recipe_named(name: str) -> Recipe:
 
     if name.endswith(".toml"):
         return Recipe.read(Path(name))
+    if Path(name).is_dir():
+        raise UsageError(
+            f"{name}: is a folder; a recipe is a name or a file, as recipe.toml in runs"
+        )
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.8)
         choices = f"did you mean {' or '.join(near)}?" if near else f"choose {_grouped(RECIPES)}"
@@ -138,7 +142,7 @@ def pictures(
     return source(packed), held_out
 
 
-def summary(recipe: Recipe, source: Source, precision: Any) -> str:
+def summary(recipe: Recipe, source: Source, precision: Any, devices: int) -> str:
     """What is about to be done with what, in a line."""
     from wdsr.train.device import described
 
@@ -146,6 +150,7 @@ def summary(recipe: Recipe, source: Source, precision: Any) -> str:
     return (
         f"{recipe.total} steps{stages}, of {recipe.batch} patches of {recipe.patch} x "
         f"{recipe.patch} LR pixels of {len(source.names)} pictures; {described(precision)}"
+        f"{f', {devices} processes' if devices > 1 else ''}"
     )
 
 

@@ -87,6 +87,7 @@ def train(
     from wdsr.train.losses import weighted
     from wdsr.train.pictures import list_pictures
     from wdsr.train.preflight import check, resumable
+    from wdsr.train.recipe import Recipe
     from wdsr.train.recorder import Intervals
 
     changes: dict[str, Any] = {
@@ -98,7 +99,9 @@ def train(
         "start": start,
     }
     changes = {name: value for name, value in changes.items() if value is not None}
-    chosen = faults.watch(lambda: dataclasses.replace(materials.recipe_named(recipe), **changes))
+    named = faults.watch(lambda: materials.recipe_named(recipe))
+    chosen = faults.watch(lambda: dataclasses.replace(named or Recipe(), **changes))
+    chosen = chosen if named else None
     run = out or Path("runs") / Path(recipe).stem
     # What can be known before the work: everything wrong is said at once.
     for folder in filter(None, (lr, valid_lr)):
@@ -132,7 +135,7 @@ def train(
         )
         check(chosen, source, devices, pretrained)
         keep_memory()
-        say(materials.summary(chosen, source, precision))
+        say(materials.summary(chosen, source, precision, devices))
         for remark in chosen.remarks():
             say(remark)
         task = shown.add_task("training", total=chosen.total, text="")

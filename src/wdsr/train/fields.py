@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import math
 import typing
@@ -22,7 +23,8 @@ def sift(cls: type, values: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
     problems, right = [], {}
     for key, value in values.items():
         if key not in known:
-            problems.append(f"{key} is unknown")
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+            problems.append(f"{key} is unknown{f', is it {near[0]}?' if near else ''}")
         elif not _fits(value, hints[key]):
             choices = typing.get_args(hints[key])
             if typing.get_origin(hints[key]) is typing.Literal:

@@ -146,7 +146,8 @@ def train(
                 "no start: a generator that knows nothing yet plays, with no pixel model to watch"
             )
         elif start is not None and validation:
-            notice(f"before training: PSNR {validate(judged(), validation):.3f} dB")
+            best = validate(judged(), validation)  # what training has to beat
+            notice(f"before training: PSNR {best:.3f} dB")
         journal = Journal(run, step, board=board)
         recorder = Recorder(
             journal, recipe.total, intervals, validation or [], judged, report, best
@@ -210,6 +211,8 @@ def train(
             journal.close()
         if fabric.world_size > 1:
             torch.distributed.destroy_process_group()
+    if recorder and recorder.behind >= 0.01:
+        notice(f"the last score is {recorder.behind:.3f} dB below the best, {recorder.best:.3f} dB")
     if first and step < recipe.total:
         notice(f"stopped at step {step} of {recipe.total}; the same command goes on")
     if stopping.interrupted:

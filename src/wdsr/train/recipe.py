@@ -71,7 +71,7 @@ class Stage:
                 "[] unless the schedule is multistep",
             ),
             ("decay", 0 < self.decay < 1, "in (0, 1)"),
-            ("cooldown", 0 <= self.cooldown <= self.steps, "from 0 to steps"),
+            ("cooldown", 0 <= self.cooldown <= max(self.steps, 0), "from 0 to steps"),
             (
                 "cooldown",
                 not self.cooldown or self.schedule == "constant",
@@ -111,8 +111,10 @@ class Recipe(Stage):
 
     def __post_init__(self) -> None:
         problems = list(self.problems())
+        inherited = set(problems)
         for number, stage in enumerate(self.then):
-            problems += [f"then[{number}].{problem}" for problem in stage.problems()]
+            own = (problem for problem in stage.problems() if problem not in inherited)
+            problems += [f"then[{number}].{problem}" for problem in own]
         for name, ok, rule in (
             ("weight_decay", 0 <= self.weight_decay < 1, "in [0, 1)"),
             (
@@ -166,7 +168,7 @@ class Recipe(Stage):
                 highest, peak = stage.learning_rate_at(stage.steps - 1), stage.learning_rate
                 yield (
                     f"warm-up ({stage.warmup} steps) outlasts the {stage.steps} steps of a stage: "
-                    f"the rate rises to {highest:.2g}, its peak would be {peak:.2g}"
+                    f"the rate rises to {highest:.2g}, its peak would be {peak:.2g}; set warmup"
                 )
 
     @property

@@ -41,6 +41,7 @@ class Recorder:
         best: float | None,
     ) -> None:
         self.best = best
+        self._last_score: float | None = None  # of this sitting
         self._journal, self._steps, self._intervals = journal, steps, intervals
         self._validation, self._network, self._report = validation, network, report
         self._losses: list[torch.Tensor] = []
@@ -73,11 +74,15 @@ class Recorder:
             progress = self._noted  # of this step; its row lacks the score
         else:
             return
-        if judge:
-            score = self._score(step)
-            best = score if self.best is None else max(self.best, score)
-            progress = dataclasses.replace(progress, psnr=score, best=best)
-        self._note(progress)
+        score = self._score(step) if judge else None
+        self._note(dataclasses.replace(progress, psnr=score, best=None))
+
+    @property
+    def behind(self) -> float:
+        """By how many dB the newest score of this sitting is below the best."""
+        if self._last_score is None or self.best is None:
+            return 0.0
+        return max(self.best - self._last_score, 0.0)
 
     def rewind(self, step: int) -> None:
         """The run goes on from an earlier step."""
@@ -104,7 +109,8 @@ class Recorder:
     def _score(self, step: int) -> float:
         network = self._network()
         self._journal.sample(network, self._validation, step)
-        return validate(network, self._validation)
+        self._last_score = validate(network, self._validation)
+        return self._last_score
 
     def _note(self, progress: Progress) -> None:
         self._journal.write(progress)
