@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 from tests.train.helpers import (
+    TINY,
     StopError,
     newest,
     rows,
@@ -21,10 +22,12 @@ from tests.train.helpers import (
     waves,
 )
 
+from wdsr.networks.wdsr import WDSR
 from wdsr.train.data import Pairs
 from wdsr.train.journal import COLUMNS, Journal, Progress
 from wdsr.train.pictures import make_pair
 from wdsr.train.recipe import Recipe
+from wdsr.train.recorder import Intervals, Recorder
 from wdsr.train.validate import enlarge
 
 # What is written
@@ -118,6 +121,21 @@ def test_what_changed_between_sittings_is_said_and_kept(
     complete = (tmp_path / "run.json").read_text()
     sitting(precision="float32")  # nothing is left to do, so nothing has changed
     assert (tmp_path / "run.json").read_text() == complete
+
+
+def test_a_run_rolled_back_and_stopped_at_once_notes_no_step_that_is_undone(
+    tmp_path: Path,
+) -> None:
+    pair = waves(6, 6, 1), waves(12, 12, 1)
+    journal, network = Journal(tmp_path, 0, board=False), WDSR(TINY)
+    recorder = Recorder(
+        journal, 9, Intervals(log=1), [pair], lambda: network, lambda progress: None, None
+    )
+    recorder.after(1, torch.tensor(0.5), 1e-3, torch.tensor(0))
+    recorder.after(2, torch.tensor(0.5), 1e-3, torch.tensor(0))
+    recorder.rewind(1)
+    recorder.stopped(1, 1e-3, torch.tensor(0), judge=True)
+    assert [row["step"] for row in rows(tmp_path)] == ["1"]
 
 
 def test_minutes_go_on_counting(tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ class Recorder:
         """The run goes on from an earlier step."""
         self._journal.rewind(step)
         self._losses.clear()
+        self._noted = None  # it may be of a step that is undone
 
     def _progress(self, step: int, rate: float, skipped: torch.Tensor) -> Progress:
         losses = torch.stack(self._losses)
